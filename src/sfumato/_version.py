@@ -1,0 +1,3 @@
+"""The version of sfumato, written once."""
+
+__version__ = "0.1.0"

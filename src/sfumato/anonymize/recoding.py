@@ -1,0 +1,126 @@
+"""What a technique learned: an immutable recoding that also fits people who were not there."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from sfumato._version import __version__
+from sfumato.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from sfumato.privacy import Criterion
+    from sfumato.progress import Progress
+    from sfumato.table import Schema
+
+__all__ = ["ColumnChange", "Recoding", "Technique"]
+
+Action = Literal[
+    "kept", "suppressed", "generalized", "perturbed", "pseudonymized", "truncated", "added"
+]
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """What was done to one column, in words that a data steward can check.
+
+    Parameters
+    ----------
+    column
+        Name in the source table.
+    released_as
+        Name in the release, or None if the column is not released.
+    action
+        The kind of change.
+    how
+        What was done, with its settings: "replaced by its Census region (5 groups)".
+    why
+        The reason, from the column's role: "a state narrows a person down to ...".
+    """
+
+    column: str
+    released_as: str | None
+    action: Action
+    how: str
+    why: str
+
+
+class Recoding(ABC):
+    """A fitted way to recode rows; the same outlines for the rows it was fitted on and for others.
+
+    Subclasses are frozen dataclasses.
+    """
+
+    @abstractmethod
+    def apply(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the recoded rows, in the order given; ``table`` is left as it is.
+
+        Raises
+        ------
+        DataError
+            If a column that the recoding needs is absent or holds what it cannot recode.
+        """
+
+    @abstractmethod
+    def describe(self) -> tuple[ColumnChange, ...]:
+        """Return what is done to each source column, in the order of the source table."""
+
+    @abstractmethod
+    def released_schema(self) -> Schema:
+        """Return the schema of the released table: released names, roles, types."""
+
+    @property
+    def promises(self) -> tuple[Criterion, ...]:
+        """The criteria that the release of the fitted rows keeps."""
+        return ()
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that :meth:`from_dict` needs, as plain JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the recoding that :meth:`to_dict` described."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the recoding as JSON."""
+        kind = f"{type(self).__module__}:{type(self).__qualname__}"
+        content = {"sfumato": __version__, "kind": kind, "recoding": self.to_dict()}
+        Path(path).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
+
+    @staticmethod
+    def load(path: str | Path) -> Recoding:
+        """Read a recoding that :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            If the file is not a recoding that sfumato wrote.
+        """
+        try:
+            content = json.loads(Path(path).read_text("utf-8"))
+            module, _, name = content["kind"].partition(":")
+            values = content["recoding"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise DataError(f"{path} is not a recoding written by sfumato") from None
+        if not module.startswith("sfumato."):
+            raise DataError(f"{path} names the recoding {content['kind']!r}, which is not ours")
+        kind = getattr(import_module(module), name, None)
+        if not (isinstance(kind, type) and issubclass(kind, Recoding)):
+            raise DataError(f"{path} names the recoding {name!r}, which this version does not have")
+        return kind.from_dict(values)
+
+
+class Technique(Protocol):
+    """Frozen settings of one way to anonymize; registered as an entry point."""
+
+    def fit(self, table: pl.DataFrame, schema: Schema, *, progress: Progress = ...) -> Recoding:
+        """Learn the recoding from the rows that will be released."""
+        ...
