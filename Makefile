@@ -1,0 +1,42 @@
+# Two commands on a machine with nothing but Python 3.11+ and make:
+#   make demo    the main job on real data; ends with a report to open
+#   make test    the tests
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/demo.installed
+	$(BIN)/sfumato demo --out demo
+
+test: $(VENV)/test.installed
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/test.installed
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/lint.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[neural]'
+	@touch $@
+
+$(VENV)/test.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[all,test]'
+	@touch $@ $(VENV)/demo.installed
+
+$(VENV)/lint.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[all,test,lint]'
+	@touch $@ $(VENV)/test.installed $(VENV)/demo.installed
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
