@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
+import signal
 import sys
-import traceback
-
-import click
+from typing import TYPE_CHECKING
 
 from sfumato.errors import SfumatoError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["guarded"]
 
@@ -19,19 +20,19 @@ def guarded(arguments: list[str] | None = None) -> int:
     """Run the application and return its exit code; what went wrong is said on standard error."""
     from sfumato.cli.app import app
 
-    logging.captureWarnings(capture=True)  # a library's warning could quote data: not to the screen
-    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")  # a library's warning could quote data
+    signal.signal(signal.SIGINT, _stop)
     try:
-        result = app(arguments, standalone_mode=False, prog_name="sfumato")
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        app(arguments, prog_name="sfumato")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except _Stopped:
+        return _say("stopped; a finished release stays, an unfinished one leaves nothing", 130)
     except SfumatoError as error:
         return _say(str(error), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _say("stopped; a finished release stays, an unfinished one leaves nothing", 130)
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing is left to say to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -42,7 +43,15 @@ def guarded(arguments: list[str] | None = None) -> int:
         return _say(_of_the_system(error), 2)
     except Exception as error:  # noqa: BLE001  the outermost edge: nothing may reach the screen raw
         return _defect(error)
-    return result if isinstance(result, int) else 0
+    return 0
+
+
+class _Stopped(BaseException):
+    """The user pressed Ctrl-C. Not a KeyboardInterrupt, which the option parser would swallow."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
 
 
 def _say(message: str, exit_code: int) -> int:
@@ -59,6 +68,8 @@ def _of_the_system(error: OSError) -> str:
 
 def _defect(error: Exception) -> int:
     """Name the place of a defect without the error's own text, which may quote a person's cell."""
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "sfumato" in frame.filename]
     place = (

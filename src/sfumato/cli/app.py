@@ -1,0 +1,348 @@
+"""The commands and their help; what they do lives in the rooms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfumato.cli.console import Console
+from sfumato.cli.options import (
+    Data,
+    Decimal,
+    Delimiter,
+    Encoding,
+    Json,
+    Missing,
+    Out,
+    Query,
+    Quiet,
+    SchemaFile,
+    Seed,
+    Set,
+    SettingsFile,
+    Sheet,
+    source,
+    technique_settings,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="sfumato",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Turn a sensitive table about people into a release you can defend.\n\n"
+    "A newcomer starts with `sfumato demo`; with an own table: `profile`, `init`, `run`, `verify`.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from sfumato import __version__
+
+        typer.echo(f"sfumato {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="Log the steps on standard error (never a cell).")
+    ] = False,
+) -> None:
+    if log:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1000, help="Use only so many random rows: a quicker, rougher look."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the main job on bundled real data; ends with a report to open.
+
+    237,630 adults of a national health survey (CDC BRFSS 2022) are released as a clean, an
+    anonymized, a k-anonymous and a synthetic table. A neural network learns heart attacks from each and is tested on
+    the same real people; who could be found in each is counted. Run it again and it resumes.
+    """
+    from sfumato.demo import plan_file
+
+    console = Console(quiet=quiet, as_json=as_json)
+    console.say("the demo: 237,630 real patients, four versions, one yardstick")
+    _run(plan_file(out, rows=rows), out, console)
+
+
+@app.command()
+def profile(
+    data: Data,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The report to write (HTML).")
+    ] = Path("profile.html"),
+    schema_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the suggested schema here, to be corrected."),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A schema you have: its roles are used."),
+    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
+    sheet: Sheet = None,
+    query: Query = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what is in a table, who is at risk in it and what roles its columns may have.
+
+    The report is an internal document: it shows group sizes and values of quasi-identifiers, never
+    a cell of an identifier.
+    """
+    from sfumato.cli.commands import profile_table
+
+    console = Console(quiet=quiet, as_json=as_json)
+    where = source(
+        data,
+        delimiter=delimiter,
+        encoding=encoding,
+        decimal=decimal,
+        missing=missing,
+        sheet=sheet,
+        query=query,
+    )
+    profile_table(console, where, out=out, schema_out=schema_out, schema=schema)
+
+
+@app.command()
+def init(
+    data: Data,
+    out: Out = Path(),
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
+    sheet: Sheet = None,
+    query: Query = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a plan that exists.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a starter plan.toml and schema.toml for a table, to be read and corrected."""
+    from sfumato.cli.commands import start_plan
+
+    console = Console(quiet=quiet, as_json=as_json)
+    where = source(
+        data,
+        delimiter=delimiter,
+        encoding=encoding,
+        decimal=decimal,
+        missing=missing,
+        sheet=sheet,
+        query=query,
+    )
+    start_plan(console, where, out, force=force)
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file (TOML).")],
+    out: Out = Path("study"),
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say how long it would take and stop.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make every release of a plan and evaluate them side by side.
+
+    Run it again and it resumes: a finished release is not made again. The same plan gives the same
+    data, byte for byte.
+    """
+    _run(plan, out, Console(quiet=quiet, as_json=as_json), only_estimate=estimate)
+
+
+def _run(plan: Path, out: Path, console: Console, *, only_estimate: bool = False) -> None:
+    from sfumato.cli.commands import run_plan
+
+    run_plan(console, plan, out, only_estimate=only_estimate)
+
+
+@app.command()
+def anonymize(
+    data: Data,
+    schema: SchemaFile,
+    out: Out = Path("release"),
+    technique: Annotated[
+        str, typer.Option(help="One of the techniques that `sfumato techniques` lists.")
+    ] = "mondrian",
+    k: Annotated[
+        int | None,
+        typer.Option(min=2, help="Every person looks like at least k - 1 others (k-anonymity)."),
+    ] = None,
+    suppression_limit: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="The largest share of rows that may be suppressed."),
+    ] = None,
+    settings: SettingsFile = None,
+    set_: Set = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv or parquet: the released file.")
+    ] = "csv",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
+    sheet: Sheet = None,
+    query: Query = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Generalize, suppress or perturb a table with one technique, straight to a release folder."""
+    from sfumato.cli.commands import make_release
+
+    console = Console(quiet=quiet, as_json=as_json)
+    asked = technique_settings(console, settings, set_)
+    asked |= {
+        name: value
+        for name, value in {"k": k, "suppression_limit": suppression_limit}.items()
+        if value is not None
+    }
+    where = source(
+        data,
+        delimiter=delimiter,
+        encoding=encoding,
+        decimal=decimal,
+        missing=missing,
+        sheet=sheet,
+        query=query,
+    )
+    make_release(console, where, schema, technique, asked, out, file_format)
+
+
+@app.command()
+def synthesize(
+    data: Data,
+    schema: SchemaFile,
+    out: Out = Path("synthetic"),
+    technique: Annotated[
+        str, typer.Option(help="One of the techniques that `sfumato techniques` lists.")
+    ] = "copula",
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows to draw; as many as the table has by default.")
+    ] = None,
+    seed: Seed = 0,
+    settings: SettingsFile = None,
+    set_: Set = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv or parquet: the released file.")
+    ] = "csv",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
+    sheet: Sheet = None,
+    query: Query = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn a model of a table and draw people who never lived, straight to a release folder."""
+    from sfumato.cli.commands import make_synthetic
+
+    console = Console(quiet=quiet, as_json=as_json)
+    asked = technique_settings(console, settings, set_)
+    where = source(
+        data,
+        delimiter=delimiter,
+        encoding=encoding,
+        decimal=decimal,
+        missing=missing,
+        sheet=sheet,
+        query=query,
+    )
+    make_synthetic(
+        console, where, schema, technique, asked, out, file_format, rows=rows, seed=seed
+    )
+
+
+@app.command()
+def evaluate(
+    real: Annotated[str, typer.Argument(metavar="REAL", help="The real table.")],
+    released: Annotated[
+        str, typer.Argument(metavar="RELEASED", help="The released table, whoever made it.")
+    ],
+    schema: SchemaFile,
+    control: Annotated[
+        str | None,
+        typer.Option(metavar="CONTROL", help="Real people who are not in the release."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="What a model should learn.")
+    ] = None,
+    out: Out = Path("evaluation"),
+    seed: Seed = 0,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure the risk and the utility of any released file, whoever made it."""
+    from sfumato.cli.commands import evaluate_release
+
+    console = Console(quiet=quiet, as_json=as_json)
+    tables = [
+        None
+        if place is None
+        else source(
+            place, delimiter=delimiter, encoding=encoding, decimal=decimal, missing=missing
+        )
+        for place in (real, released, control)
+    ]
+    evaluate_release(console, tables, schema, target=target, out=out, seed=seed)
+
+
+@app.command()
+def verify(
+    released: Annotated[
+        Path, typer.Argument(metavar="RELEASED", help="A release folder, or a released file.")
+    ],
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The schema; a release folder brings its own."),
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option(min=2, help="Check k-anonymity for this k as well.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Recount a release's promises from the released data alone. Exit code 1: one is not kept."""
+    from sfumato.cli.commands import verify_release
+
+    console = Console(quiet=quiet, as_json=as_json)
+    raise typer.Exit(verify_release(console, released, schema, k))
+
+
+@app.command()
+def techniques(as_json: Json = False, quiet: Quiet = False) -> None:
+    """List the techniques and their settings."""
+    from sfumato.cli.commands import list_techniques
+
+    list_techniques(Console(quiet=quiet, as_json=as_json))
