@@ -1,4 +1,4 @@
-"""People who do not exist, before and after a recoding: what a report shows instead of a patient."""
+"""People who do not exist, before and after a recoding: shown instead of a patient."""
 
 from __future__ import annotations
 

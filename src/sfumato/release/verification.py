@@ -1,15 +1,18 @@
-"""The recount of a release from the released file alone.
-
-Nothing here comes from the rooms that make or define a promise: cells are read as text, classes
-are counted by a group-by of this module's own. A finding has a code that docs/findings.md explains.
-"""
+"""What a recount of a release found, and how to ask for one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-__all__ = ["Finding", "Status", "Verification"]
+from sfumato.errors import GuaranteeNotMet, SchemaError
+
+if TYPE_CHECKING:
+    from sfumato.table import Schema
+
+__all__ = ["Finding", "Status", "Verification", "verify"]
 
 Status = Literal["passed", "failed", "not applicable", "not run"]
 
@@ -21,7 +24,7 @@ class Finding:
     Parameters
     ----------
     code
-        Such as "SF009"; docs/findings.md has a section for each.
+        Such as "SF010"; docs/findings.md has a section for each.
     title
         What was checked.
     status
@@ -46,14 +49,15 @@ class Verification:
     Parameters
     ----------
     subject
-        Name of the file or frame.
+        Name of the file or folder, or "table" for a frame.
     findings
         In the order of their codes.
     rows, suppressed_rows
         Rows, and those whose quasi-identifiers are all "*"; None if they could not be counted.
     smallest_class, smallest_class_with_suppressed
-        Rows in the smallest class of equal quasi-identifiers, leaving the suppressed rows out and
-        counting them as one class; None where there is no class to count.
+        Rows (or persons, if the file has the schema's person column) in the smallest class of
+        equal quasi-identifiers, leaving the suppressed rows out and counting them as one class;
+        None where there is no class to count.
     """
 
     subject: str
@@ -66,12 +70,91 @@ class Verification:
     @property
     def passed(self) -> bool:
         """Whether every blocking check that applies was run and passed."""
-        return all(
-            finding.status in ("passed", "not applicable")
+        return not self.broken
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The blocking findings that forbid to hand the release out."""
+        return tuple(
+            finding
             for finding in self.findings
-            if finding.blocking
+            if finding.blocking and finding.status in ("failed", "not run")
         )
+
+    def __getitem__(self, code: str) -> Finding:
+        """Return the finding of that code."""
+        for finding in self.findings:
+            if finding.code == code:
+                return finding
+        raise KeyError(code)
+
+    def demand(self) -> None:
+        """Raise if the release must not be handed out.
+
+        Raises
+        ------
+        GuaranteeNotMet
+            If a blocking check failed or could not be run.
+        """
+        if self.broken:
+            sentences = (f"{one.code} {one.title}: {one.explanation}" for one in self.broken)
+            raise GuaranteeNotMet(f"{self.subject}: {'; '.join(sentences)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings as plain JSON values."""
         return {"passed": self.passed, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Verification:
+        """Return the verification that :meth:`to_dict` described."""
+        given = {name: value for name, value in values.items() if name != "passed"}
+        given["findings"] = tuple(Finding(**finding) for finding in given["findings"])
+        return cls(**given)
+
+
+class _Criterion(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def verify(
+    released: str | Path | object,
+    schema: Schema | str | Path | None = None,
+    criteria: Iterable[_Criterion | Mapping[str, Any]] = (),
+) -> Verification:
+    """Recount what a release promises, from the released file alone.
+
+    Parameters
+    ----------
+    released
+        A release folder, a released file (CSV, also gzipped, or Parquet; whoever made it), or a
+        data frame of any kind.
+    schema
+        The schema, or its file; a release folder brings its own.
+    criteria
+        Promises to check besides those of the folder's certificate, as criteria
+        (``KAnonymity(5)``) or as their plain values.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    SchemaError
+        If a bare file comes with criteria but without a schema.
+    """
+    from sfumato.release.recount import Subject, incomplete, recount
+    from sfumato.table import Schema
+
+    if schema is not None and not isinstance(schema, Schema):
+        schema = Schema.read(schema)
+    asked = tuple(
+        dict(criterion) if isinstance(criterion, Mapping) else criterion.to_dict()
+        for criterion in criteria
+    )
+    if isinstance(released, str | Path) and Path(released).is_dir():
+        subject = Subject.of_folder(Path(released), schema, asked)
+        return incomplete(Path(released), subject) if isinstance(subject, str) else recount(subject)
+    if asked and schema is None:
+        raise SchemaError(
+            "a promise about classes needs a schema that names the quasi-identifiers: give one"
+        )
+    return recount(Subject.of_table(released, schema, asked))
