@@ -14,28 +14,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sfumato.evaluate.comparison import compare
     from sfumato.evaluate.distance import closest_record
-    from sfumato.evaluate.fidelity import ColumnFidelity, Fidelity, Histogram, fidelity
     from sfumato.evaluate.figures import Figure
-    from sfumato.evaluate.learning import Learned, Protocol, train_and_test
+    from sfumato.evaluate.histograms import Histogram
+    from sfumato.evaluate.learned import Learned
+    from sfumato.evaluate.learning import train_and_test
     from sfumato.evaluate.network import MultilayerPerceptron
+    from sfumato.evaluate.protocols import Protocol
     from sfumato.evaluate.reidentification import class_risks
+    from sfumato.evaluate.table_fidelity import Association, ColumnFidelity, Fidelity, fidelity
 
 _HOME = {
-    "ColumnFidelity": "fidelity",
-    "Fidelity": "fidelity",
+    "Association": "table_fidelity",
+    "ColumnFidelity": "table_fidelity",
+    "Fidelity": "table_fidelity",
     "Figure": "figures",
-    "Histogram": "fidelity",
-    "Learned": "learning",
+    "Histogram": "histograms",
+    "Learned": "learned",
     "MultilayerPerceptron": "network",
-    "Protocol": "learning",
+    "Protocol": "protocols",
     "class_risks": "reidentification",
     "closest_record": "distance",
-    "fidelity": "fidelity",
+    "compare": "comparison",
+    "fidelity": "table_fidelity",
     "train_and_test": "learning",
 }
 
 __all__ = [
+    "Association",
     "ColumnFidelity",
     "Fidelity",
     "Figure",
@@ -45,6 +52,7 @@ __all__ = [
     "Protocol",
     "class_risks",
     "closest_record",
+    "compare",
     "fidelity",
     "train_and_test",
 ]
@@ -54,7 +62,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value  # also where a submodule of the same name was put by its import
+    globals()[name] = value
     return value
 
 

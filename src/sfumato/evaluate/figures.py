@@ -36,6 +36,9 @@ class Figure:
         Where the definition comes from (paper, section).
     because
         Why it was not computed; empty if it was.
+    p_value
+        Probability of a value as far from the baseline if there were nothing to find; None where
+        no test was made.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Figure:
     baseline: float | None = None
     control: float | None = None
     because: str = ""
+    p_value: float | None = None
 
     @classmethod
     def not_computed(
@@ -66,3 +70,9 @@ class Figure:
     def to_dict(self) -> dict[str, Any]:
         """Return the figure as plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the figure that :meth:`to_dict` described."""
+        interval = values.get("interval")
+        return cls(**{**values, "interval": None if interval is None else tuple(interval)})
