@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sfumato.errors import DataError
+from sfumato.progress import Progress, silent
+from sfumato.release.folders import write_text
 
 if TYPE_CHECKING:
-    from sfumato.evaluate.fidelity import Fidelity
-    from sfumato.evaluate.figures import Figure
-    from sfumato.evaluate.learning import Learned
+    from sfumato.anonymize.recoding import Recoding
+    from sfumato.evaluate import Fidelity, Figure, Learned
+    from sfumato.release.plan import EvaluationPlan
+    from sfumato.table import Schema
 
-__all__ = ["Evaluation"]
+__all__ = ["EVALUATION_FILE", "Evaluation", "evaluate"]
+
+EVALUATION_FILE = "evaluation.json"
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -26,8 +37,8 @@ class Evaluation:
     risks
         Figures of what an attacker finds, by a short key such as "prosecutor_highest".
     utility
-        Figures of what is kept, by a short key such as "mean_total_variation" or
-        "auc/mlp/honest".
+        Figures of what is kept, by a short key: those of the fidelity, and each score of each
+        result in ``learned`` as "auc/mlp/honest".
     fidelity
         The comparison column by column, or None if it was not asked for.
     learned
@@ -45,3 +56,147 @@ class Evaluation:
     fidelity: Fidelity | None
     learned: tuple[Learned, ...]
     not_run: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as plain JSON values."""
+        return {
+            "format": _FORMAT,
+            "release": self.release,
+            "rows_real": self.rows_real,
+            "rows_released": self.rows_released,
+            "rows_control": self.rows_control,
+            "risks": {key: figure.to_dict() for key, figure in self.risks.items()},
+            "utility": {key: figure.to_dict() for key, figure in self.utility.items()},
+            "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
+            "learned": [learned.to_dict() for learned in self.learned],
+            "not_run": list(self.not_run),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the evaluation that :meth:`to_dict` described."""
+        from sfumato.evaluate import Fidelity, Learned
+
+        if values["format"] != _FORMAT:
+            raise DataError(f"an evaluation of format {_FORMAT} is needed")
+        fidelity = values["fidelity"]
+        return cls(
+            release=values["release"],
+            rows_real=values["rows_real"],
+            rows_released=values["rows_released"],
+            rows_control=values["rows_control"],
+            risks=_figures(values["risks"]),
+            utility=_figures(values["utility"]),
+            fidelity=None if fidelity is None else Fidelity.from_dict(fidelity),
+            learned=tuple(Learned.from_dict(learned) for learned in values["learned"]),
+            not_run=tuple(values["not_run"]),
+        )
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read an evaluation file.
+
+        Raises
+        ------
+        DataError
+            If the file is absent or not an evaluation.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise DataError(f"{path} is not an evaluation that this sfumato can read") from None
+
+    def write(self, path: str | Path) -> None:
+        """Write the evaluation as JSON, whole or not at all."""
+        text = json.dumps(self.to_dict(), indent=1, sort_keys=True, allow_nan=False)
+        write_text(path, text + "\n")
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``evaluation.json`` and ``report.html`` into a folder, and return the report.
+
+        Raises
+        ------
+        EngineError
+            If the disk refuses.
+        """
+        from sfumato.release.report import render_evaluation
+
+        folder = Path(folder)
+        self.write(folder / EVALUATION_FILE)
+        report = folder / "report.html"
+        write_text(report, render_evaluation(self))
+        return report
+
+
+def evaluate(
+    real: Any,
+    released: Any,
+    schema: Schema,
+    *,
+    control: Any = None,
+    target: str | None = None,
+    recoding: Recoding | None = None,
+    plan: EvaluationPlan | None = None,
+    name: str = "release",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Measure the risk and the use of a release, whoever made it.
+
+    Parameters
+    ----------
+    real
+        The rows that the release was made from; a frame of any kind.
+    released
+        The released rows, or a :class:`~sfumato.release.Release`, which brings its recoding.
+    schema
+        The schema of the real rows.
+    control
+        Real rows of people who are not in the release. Without them nothing can be learned and
+        tested, and no risk has its control.
+    target
+        The column to learn; the schema's by default.
+    recoding
+        The fitted recoding by which the release was made, so that real rows can be written as
+        the release writes them. Without it, columns that are written otherwise are left out of
+        the comparison and named in ``not_run``.
+    plan
+        What to measure. By default everything; what can be learned is measured with
+        gradient-boosted trees, on the release and on the real rows.
+    name
+        What to call the release.
+    seed
+        Of every random step.
+    progress
+        Told how far the work is.
+
+    Raises
+    ------
+    DataError
+        If the tables cannot be compared.
+    SchemaError
+        If the schema does not fit the real rows.
+    """
+    from sfumato.release.assessment import Compared, assess
+    from sfumato.release.plan import EvaluationPlan, LearningPlan
+    from sfumato.release.release import Release
+    from sfumato.table import take
+
+    real_rows, _ = take(real)
+    control_rows = None if control is None else take(control)[0]
+    schema = schema.check(real_rows)
+    if plan is None:
+        plan = EvaluationPlan(learning=LearningPlan(models=("gradient-boosting",)))
+    if isinstance(released, Release):
+        recoding = recoding or released.recoding
+        name = released.name if name == "release" else name
+        released = released.made.data
+    compared = Compared.of(name, real_rows, take(released)[0], control_rows, schema, recoding)
+    wanted = target or plan.target or schema.target
+    return assess(compared, plan, target=wanted, seed=seed, real_too=True, progress=progress)
+
+
+def _figures(values: Mapping[str, Any]) -> dict[str, Figure]:
+    from sfumato.evaluate import Figure
+
+    return {key: Figure.from_dict(given) for key, given in values.items()}

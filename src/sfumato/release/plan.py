@@ -15,6 +15,7 @@ from pydantic import Field
 
 from sfumato.errors import PlanError, did_you_mean
 from sfumato.release.registry import makes, technique
+from sfumato.release.setting_paths import found_from
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class ReleasePlan(Settings):
     why: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
 
-    def built(self, seed: int) -> Settings:
+    def built(self, seed: int, base: Path) -> Settings:
         """Return the technique with its settings.
 
         Parameters
@@ -146,9 +147,11 @@ class ReleasePlan(Settings):
         seed
             The plan's seed; a technique that takes a seed and was given none gets one that
             follows from it and from the release's name.
+        base
+            The folder to which files named in the settings are relative.
         """
         kind = technique(self.technique)
-        settings = dict(self.settings)
+        settings = found_from(self.settings, base)
         if "seed" in kind.model_fields and "seed" not in settings:
             settings["seed"] = derived_seed(seed, self.name, "technique")
         return kind.of(settings)

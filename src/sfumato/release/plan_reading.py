@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from sfumato.errors import PlanError, SchemaError, SfumatoError, did_you_mean
 from sfumato.release.plan import EvaluationPlan, Plan, ReleasePlan
 from sfumato.release.registry import technique
+from sfumato.release.setting_paths import found_from
 from sfumato.release.toml_lines import KeyPath, TomlLines
 from sfumato.settings import Settings, problems
 
@@ -149,7 +150,7 @@ class _Reader:
                 f"{release.technique!r} has no setting {key!r}.{did_you_mean(key, known)} "
                 f"Known: {', '.join(known)}",
             )
-        if wrong or self.section(kind, settings, place) is None:
+        if wrong or self.section(kind, found_from(settings, self.path.parent), place) is None:
             return None
         return release
 
@@ -170,9 +171,18 @@ class _Reader:
         evaluation = self.section(EvaluationPlan, values, place)
         if evaluation is not None and evaluation.learning is not None:
             from sfumato.evaluate import MultilayerPerceptron
+            from sfumato.evaluate.models import MODEL_NAMES
 
             network = (*place, "learning", "network")
             self.section(MultilayerPerceptron, evaluation.learning.network, network)
+            for position, model in enumerate(evaluation.learning.models):
+                if model not in MODEL_NAMES:
+                    known = ", ".join(MODEL_NAMES)
+                    hint = did_you_mean(model, MODEL_NAMES)
+                    self.problem(
+                        (*place, "learning", "models", position),
+                        f"there is no model {model!r}.{hint} Known: {known}",
+                    )
         return evaluation
 
     def table(self, key: str, if_missing: str) -> dict[str, Any] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from sfumato.release.setting_paths import told_from
+
 if TYPE_CHECKING:
     from sfumato.release.plan import Plan
 
@@ -26,7 +28,7 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
         values = _without_nothing(
             release.model_dump(mode="json", by_alias=True, exclude={"settings"})
         )
-        settings = release.built(plan.seed).model_dump(mode="json")
+        settings = told_from(release.built(plan.seed, plan.base).model_dump(mode="json"), plan.base)
         releases.append({**values, **_without_nothing(settings)})
     return {
         "name": plan.name,
@@ -63,10 +65,10 @@ def without_password(url: str) -> str:
     return re.sub(r"(?i)(password|passwd|pwd)=[^&\s;]*", r"\1=***", hidden)
 
 
-def _without_nothing(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is None: TOML has no word for nothing."""
-    return {
-        key: _without_nothing(value) if isinstance(value, dict) else value
-        for key, value in values.items()
-        if value is not None
-    }
+def _without_nothing(value: Any) -> Any:
+    """Leave out what is None, at every depth: TOML has no word for nothing."""
+    if isinstance(value, dict):
+        return {key: _without_nothing(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nothing(one) for one in value if one is not None]
+    return value

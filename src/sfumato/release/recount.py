@@ -6,8 +6,8 @@ group-by of this module's own. docs/findings.md has a section for each code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,7 +209,11 @@ def _columns(subject: Subject) -> list[Finding]:
             _finding(code, "not applicable", "there is no schema to compare with")
             for code in ("SF004", "SF005", "SF006")
         ]
-    known = columns if schema.rest is not None else schema.columns
+    known: Collection[str] = schema.columns
+    if subject.certificate is not None:
+        known = [name for name in subject.certificate.columns if name in schema.columns]
+    elif schema.rest is not None:
+        known = columns
     beyond = [name for name in columns if name not in known]
     hidden = set(schema.identifiers)
     absent = [name for name in schema.columns if name not in columns and name not in hidden]
@@ -258,7 +262,11 @@ def _classes(subject: Subject, without: int | None, everything: int | None) -> l
     return [
         stars,
         _k_finding("SF010", asked, without, unit),
-        _k_finding("SF011", asked if suppressed else [], everything, unit),
+        replace(
+            _k_finding("SF011", asked if suppressed else [], everything, unit),
+            # What sfumato promises counts the suppressed rows; other programs leave them out.
+            blocking=subject.certificate is not None,
+        ),
         recountable,
         _persons(subject, asked),
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from sfumato.anonymize.recoding import ColumnChange
@@ -97,6 +98,36 @@ class StudyRelease:
     verification: Verification
     evaluation: Evaluation
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but certificate and evaluation, which have files of their own."""
+        values = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("certificate", "evaluation")
+        }
+        values["changes"] = [asdict(change) for change in self.changes]
+        values["learned"] = list(self.learned)
+        values["invented"] = None if self.invented is None else asdict(self.invented)
+        values["verification"] = self.verification.to_dict()
+        return values
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], certificate: Certificate, evaluation: Evaluation
+    ) -> Self:
+        """Return the release that :meth:`to_dict` and the two files described."""
+        from sfumato.anonymize.recoding import ColumnChange
+        from sfumato.release.invented import InventedPeople
+        from sfumato.release.verification import Verification
+
+        given = dict(values)
+        given["changes"] = tuple(ColumnChange(**change) for change in given["changes"])
+        given["learned"] = tuple(given["learned"])
+        if given["invented"] is not None:
+            given["invented"] = InventedPeople.from_dict(given["invented"])
+        given["verification"] = Verification.from_dict(given["verification"])
+        return cls(**given, certificate=certificate, evaluation=evaluation)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -131,6 +162,25 @@ class Study:
     def report(self) -> Path:
         """The study's report."""
         return self.folder / "report.html"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was run, as plain JSON values; each release's folder tells the rest."""
+        return {
+            "name": self.name,
+            "sfumato": self.sfumato,
+            "source": asdict(self.source),
+            "releases": [
+                {
+                    "name": release.name,
+                    "folder": release.folder,
+                    "technique": release.technique,
+                    "of": release.of,
+                    "verified": release.verification.passed,
+                    "data_sha256": release.certificate.files[release.data_file],
+                }
+                for release in self.releases
+            ],
+        }
 
     def __getitem__(self, name: str) -> StudyRelease:
         """Return the release of that name."""

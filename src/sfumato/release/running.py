@@ -1,0 +1,105 @@
+"""Running a plan: every release from the same rows, measured against the same people.
+
+An interrupted run goes on where it stopped. A release is finished once its folder stands in its
+place with a manifest; until then it is built under ``.work``, where what was fitted and what was
+learned is kept step by step.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sfumato._version import __version__
+from sfumato.errors import PlanError
+from sfumato.progress import Progress, silent
+from sfumato.release.folders import disk_errors, exclusive, recover, write_text
+from sfumato.release.plan import Plan
+from sfumato.release.reading import read_source
+from sfumato.release.splitting import set_aside
+from sfumato.release.study import SourceFacts, Study
+from sfumato.release.workshop import Workshop
+
+__all__ = ["run"]
+
+_OURS = ".lock"
+
+
+def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent) -> Study:
+    """Make every release of a plan and evaluate them side by side.
+
+    Parameters
+    ----------
+    plan
+        A plan, or the path of its file.
+    out
+        The study's folder: a new or empty one, or that of an earlier run. A release that is
+        finished there, from the same source by the same plan, is not made again.
+    progress
+        Told how far the work is.
+
+    Raises
+    ------
+    PlanError
+        If the plan is wrong, or the folder holds something else or is in use.
+    DataError, SchemaError
+        If the table cannot be used, or the schema does not fit it.
+    GuaranteeNotMet
+        If a release does not keep what it promises; it is then not put in place.
+    EngineError
+        If the disk refuses; nothing is left half-written.
+    """
+    out = Path(out).absolute()
+    if isinstance(plan, str | Path):
+        _refuse_own_plan(Path(plan), out)
+        plan = Plan.read(plan)
+    _refuse_strange_folder(out)
+    with exclusive(out):
+        for release in plan.releases:
+            recover(out / release.name)
+        progress("reading the source", 0, 1)
+        source = read_source(plan)
+        schema = plan.schema.check(source.table)
+        split = set_aside(source.table, schema, plan.control, plan.seed)
+        progress("reading the source", 1, 1)
+        facts = SourceFacts(
+            name=source.name,
+            sha256=source.sha256,
+            rows=source.table.height,
+            columns=source.table.width,
+            control_rows=split.control.height,
+            persons=split.persons,
+            control_persons=split.control_persons,
+            roles={name: str(column.role) for name, column in schema.columns.items()},
+            target=plan.evaluation.target or schema.target,
+            notes=source.notes,
+        )
+        workshop = Workshop(plan, out, facts, split, schema, progress)
+        releases = tuple(workshop.release(release.name) for release in plan.releases)
+        study = Study(plan, out, facts, releases, __version__)
+        _write_study(study)
+        workshop.clear()
+    return study
+
+
+def _write_study(study: Study) -> None:
+    from sfumato.release.report import render_study
+
+    write_text(study.folder / "plan.toml", study.plan.to_toml())
+    record = json.dumps(study.to_dict(), indent=1, sort_keys=True, allow_nan=False)
+    write_text(study.folder / "study.json", record + "\n")
+    write_text(study.report, render_study(study))
+
+
+def _refuse_own_plan(plan: Path, out: Path) -> None:
+    if plan.absolute() == out / "plan.toml":
+        raise PlanError(
+            f"{plan} lies in the study's own folder, where the plan as run is written: "
+            "move the plan, or use another --out"
+        )
+
+
+def _refuse_strange_folder(out: Path) -> None:
+    with disk_errors(out):
+        if out.exists() and not (out / _OURS).exists() and any(out.iterdir()):
+            raise PlanError(f"{out} is not empty and holds no study: use a new folder for --out")

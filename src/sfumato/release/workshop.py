@@ -1,0 +1,358 @@
+"""Making one release of a study: fit, write, measure, certify, put in place; each step kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sfumato._version import __version__
+from sfumato.anonymize.recoding import ColumnChange, Recoding
+from sfumato.errors import DataError, GuaranteeNotMet, SfumatoError
+from sfumato.evaluate import Figure, Learned, compare
+from sfumato.progress import Progress
+from sfumato.release.assessment import Compared, as_released, assess, persons_of
+from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
+from sfumato.release.evaluation import EVALUATION_FILE, Evaluation
+from sfumato.release.folders import (
+    disk_errors,
+    is_complete,
+    manifest,
+    put_in_place,
+    write_manifest,
+    write_text,
+)
+from sfumato.release.invented import invent
+from sfumato.release.making import Made, Origin, certify, fit, step_of
+from sfumato.release.plan import Plan, derived_seed
+from sfumato.release.release_folder import load_fitted, write_certificate, write_made
+from sfumato.release.splitting import Split
+from sfumato.release.study import SourceFacts, Study, StudyRelease
+from sfumato.release.verification import verify
+from sfumato.synthesize.generator import Generator
+
+if TYPE_CHECKING:
+    from sfumato.table import Schema
+
+__all__ = ["Workshop"]
+
+WORK_FOLDER = ".work"
+RECORD_FILE = "release.json"
+_MEASURED_ONLY = frozenset({"SF007"})  # what a recount finds in the cells, not a broken promise
+
+
+class Workshop:
+    """Makes the releases of one run, in the plan's order.
+
+    Parameters
+    ----------
+    plan, out
+        The plan and the study's folder.
+    facts
+        What was read.
+    split
+        The rows to release and those set aside.
+    schema
+        The schema of the source.
+    progress
+        Told how far the work is.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        out: Path,
+        facts: SourceFacts,
+        split: Split,
+        schema: Schema,
+        progress: Progress,
+    ) -> None:
+        self.plan = plan
+        self.out = out
+        self.facts = facts
+        self.split = split
+        self.schema = schema
+        self.progress = progress
+        self._origins = {release.origin for release in plan.releases}
+        self._kept: dict[str, Made] = {}
+        self._learned: dict[str, tuple[Learned, ...]] = {}
+
+    def release(self, name: str) -> StudyRelease:
+        """Return a finished release; make it if it is not finished yet."""
+        place, work = self.out / name, self.out / WORK_FOLDER / name
+        fingerprint = self._fingerprint(name, with_evaluation=True)
+        found = manifest(place)
+        if found is not None and found.get("fingerprint") == fingerprint and is_complete(place):
+            finished = _read_release(place)
+            if finished is not None:
+                return finished
+        made = self._made(name)
+        self._write(made, name, work / "release")
+        evaluation = self._evaluation(name, made, work)
+        release = self._finish(name, made, evaluation, work / "release", fingerprint)
+        with disk_errors(work):
+            shutil.rmtree(work)
+        return release
+
+    def clear(self) -> None:
+        """Remove what was kept for going on, after everything is finished."""
+        shutil.rmtree(self.out / WORK_FOLDER, ignore_errors=True)
+
+    # -- making ------------------------------------------------------------------------------
+
+    def _made(self, name: str) -> Made:
+        if name in self._kept:
+            return self._kept[name]
+        release = self.plan.release(name)
+        if release.origin is None:
+            table, schema = self.split.train, self.schema
+        else:
+            origin = self._made(release.origin)
+            table, schema = origin.data, origin.schema
+        fitted, columns = self._fitted_before(name)
+        if fitted is None:
+            task = f"making {name!r}"
+            self.progress(task, 0, 1)
+            technique = release.built(self.plan.seed, self.plan.base)
+            fitted = fit(technique, table, schema, self.progress)
+            self.progress(task, 1, 1)
+        seed = derived_seed(self.plan.seed, name, "sample")
+        made = Made.of(fitted, table, schema, columns, rows=release.rows, seed=seed)
+        # Held: what another release starts from, and what is being made.
+        self._kept = {kept: one for kept, one in self._kept.items() if kept in self._origins}
+        self._kept[name] = made
+        return made
+
+    def _fitted_before(self, name: str) -> tuple[Recoding | Generator | None, list[str] | None]:
+        """Return what an earlier run fitted, and the order of the columns that it released."""
+        fingerprint = self._fingerprint(name, with_evaluation=False)
+        for folder in (self.out / name, self.out / WORK_FOLDER / name / "release"):
+            found = manifest(folder)
+            if found is not None and found.get("made") == fingerprint and is_complete(folder):
+                return load_fitted(folder), found.get("columns")
+        return None, None
+
+    def _write(self, made: Made, name: str, folder: Path) -> None:
+        """Write data, schema and what was fitted, unless an earlier run did."""
+        fingerprint = self._fingerprint(name, with_evaluation=False)
+        found = manifest(folder)
+        if found is not None and found.get("made") == fingerprint and is_complete(folder):
+            return
+        with disk_errors(folder):
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            folder.mkdir(parents=True)
+        write_made(folder, made, f"data.{self.plan.release(name).format}")
+        write_manifest(folder, {"made": fingerprint, "columns": made.data.columns})
+
+    # -- measuring ---------------------------------------------------------------------------
+
+    def _evaluation(self, name: str, made: Made, work: Path) -> Evaluation:
+        release = self.plan.release(name)
+        recodings = self._recodings(name)
+        compared = self._compared(name, made, recodings)
+        baseline = self._learned.get(self.plan.releases[0].name, ())
+        evaluation = assess(
+            compared,
+            self.plan.evaluation,
+            target=_released_as(self.facts.target, recodings, made),
+            seed=self.plan.seed,
+            memory=_Memory(
+                work / "learned", self._fingerprint(release.name, with_evaluation=False)
+            ),
+            progress=self.progress,
+        )
+        self._learned[name] = evaluation.learned
+        return replace(
+            evaluation, utility={**evaluation.utility, **_differences(evaluation.learned, baseline)}
+        )
+
+    def _recodings(self, name: str) -> tuple[Recoding, ...]:
+        """Return the recodings on the way from the source to a release, in order."""
+        lineage = (self._made(release.name).recoding for release in self.plan.lineage(name))
+        return tuple(recoding for recoding in lineage if recoding is not None)
+
+    def _compared(self, name: str, made: Made, recodings: Sequence[Recoding]) -> Compared:
+        release = self.plan.release(name)
+        before = self.split.train if release.origin is None else self._made(release.origin).data
+        if made.recoding is not None:
+            real = as_released(before, made.data, made.recoding)
+        else:
+            real = before.select(made.data.columns)
+        notes = []
+        control = self.split.control if self.split.control.height else None
+        if control is not None:
+            for recoding in recodings:
+                control = recoding.apply(control)
+            control = control.select(made.data.columns)
+            if control.height < self.split.control.height:
+                left_out = self.split.control.height - control.height
+                notes.append(
+                    f"{left_out:,} of {self.split.control.height:,} control rows are suppressed by "
+                    "the recoding, so that this release was tested on the others only."
+                )
+            control = control if control.height else None
+        persons = None
+        if made.recoding is not None and release.origin is None:
+            persons = persons_of(before, self.schema, made.data)
+        return Compared(name, made.data, made.schema, real, control, tuple(notes), persons)
+
+    # -- finishing ---------------------------------------------------------------------------
+
+    def _finish(
+        self, name: str, made: Made, evaluation: Evaluation, folder: Path, fingerprint: str
+    ) -> StudyRelease:
+        plan = self.plan.release(name)
+        facts = self.facts
+        origin = Origin(facts.name, facts.sha256, facts.rows, facts.control_rows)
+        steps = tuple(
+            step_of(step.name, step.built(self.plan.seed, self.plan.base), self.plan.base)
+            for step in self.plan.lineage(name)
+        )
+        certificate = write_certificate(folder, certify(name, made, origin, steps))
+        verification = verify(folder)
+        broken = [one for one in verification.broken if one.code not in _MEASURED_ONLY]
+        if broken:
+            sentences = "; ".join(f"{one.code} {one.title}: {one.explanation}" for one in broken)
+            raise GuaranteeNotMet(f"the release {name!r} is not handed out: {sentences}")
+        recodings = self._recodings(name)
+        invented = None
+        if made.recoding is not None:
+            seed = derived_seed(self.plan.seed, "invented")
+            invented = invent(self.split.train, self.schema, recodings, seed=seed)
+        release = StudyRelease(
+            name=name,
+            why=plan.why,
+            technique=plan.technique,
+            of=plan.origin,
+            folder=name,
+            data_file=f"data.{plan.format}",
+            synthetic=made.generator is not None,
+            changes=self._changes(recodings),
+            learned=() if made.generator is None else made.generator.describe(),
+            invented=invented,
+            certificate=certificate,
+            verification=verification,
+            evaluation=evaluation,
+        )
+        self._write_evidence(release, folder, fingerprint)
+        put_in_place(folder, self.out / name)
+        return release
+
+    def _changes(self, recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
+        order = {column: position for position, column in enumerate(self.schema.columns)}
+        return tuple(sorted(_changes(recodings), key=lambda change: order[change.column]))
+
+    def _write_evidence(self, release: StudyRelease, folder: Path, fingerprint: str) -> None:
+        from sfumato.release.report import render_study
+
+        release.evaluation.write(folder / EVALUATION_FILE)
+        record = json.dumps(release.to_dict(), indent=1, sort_keys=True, allow_nan=False)
+        write_text(folder / RECORD_FILE, record + "\n")
+        alone = self.plan.only(release.name)
+        write_text(folder / "plan.toml", alone.to_toml())
+        study = Study(alone, self.out, self.facts, (release,), __version__)
+        write_text(folder / "report.html", render_study(study))
+        made = self._fingerprint(release.name, with_evaluation=False)
+        columns = list(release.certificate.columns)
+        write_manifest(folder, {"made": made, "columns": columns, "fingerprint": fingerprint})
+
+    def _fingerprint(self, name: str, *, with_evaluation: bool) -> str:
+        """Return the hash of everything that decides about a release's bytes."""
+        plan = self.plan.only(name).to_dict()
+        plan["source"].pop("path", None)  # the bytes count, not where they lie
+        plan.pop("name")
+        if not with_evaluation:
+            plan.pop("evaluation")
+            for release in plan["release"]:
+                release.pop("why", None)
+        decides = {"plan": plan, "source": self.facts.sha256, "sfumato": __version__}
+        text = json.dumps(decides, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Memory:
+    """Results of training, one file each, until the release is finished."""
+
+    def __init__(self, folder: Path, made: str) -> None:
+        self._folder = folder
+        self._made = made
+
+    def recall(self, key: Mapping[str, object]) -> Learned | None:
+        try:
+            return Learned.from_dict(json.loads(self._path(key).read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, DataError):
+            return None
+
+    def keep(self, key: Mapping[str, object], learned: Learned) -> None:
+        text = json.dumps(learned.to_dict(), sort_keys=True, allow_nan=False)
+        write_text(self._path(key), text + "\n")
+
+    def _path(self, key: Mapping[str, object]) -> Path:
+        text = json.dumps({"made": self._made, **key}, sort_keys=True, default=str)
+        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+def _read_release(place: Path) -> StudyRelease | None:
+    """Return a finished release as its folder tells it, or None if this version cannot read it."""
+    try:
+        record = json.loads((place / RECORD_FILE).read_text("utf-8"))
+        certificate = Certificate.read(place / CERTIFICATE_FILE)
+        evaluation = Evaluation.read(place / EVALUATION_FILE)
+        return StudyRelease.from_dict(record, certificate, evaluation)
+    except (OSError, ValueError, KeyError, TypeError, SfumatoError):
+        return None
+
+
+def _released_as(target: str | None, recodings: Sequence[Recoding], made: Made) -> str | None:
+    """Return the name under which a source column is released, or None if it is not."""
+    for recoding in recodings:
+        names = {change.column: change.released_as for change in recoding.describe()}
+        target = names.get(target) if target is not None else None
+    return target if target in made.data.columns else None
+
+
+def _changes(recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
+    """Return what all recodings together do to each source column."""
+    changes: tuple[ColumnChange, ...] = ()
+    for position, recoding in enumerate(recodings):
+        described = recoding.describe()
+        if position == 0:
+            changes = described
+            continue
+        later = {change.column: change for change in described}
+        changes = tuple(
+            _joined(change, later[change.released_as]) if change.released_as in later else change
+            for change in changes
+        )
+    return changes
+
+
+def _joined(first: ColumnChange, then: ColumnChange) -> ColumnChange:
+    if then.action == "kept":
+        return replace(first, released_as=then.released_as)
+    if first.action == "kept":
+        return replace(then, column=first.column)
+    return replace(then, column=first.column, how=f"{first.how}; then {then.how}")
+
+
+def _differences(learned: Sequence[Learned], baseline: Sequence[Learned]) -> dict[str, Figure]:
+    """Return how much less is learned than from the plan's first release, on the same people.
+
+    Only where both were trained in this run: predictions of people are never written.
+    """
+    before = {(one.model, one.protocol): one for one in baseline if one.prediction is not None}
+    found = {}
+    for one in learned:
+        other = before.get((one.model, one.protocol))
+        if other is None or other is one or one.prediction is None or one.rows_test_made:
+            continue
+        if other.prediction is None or len(one.prediction.actual) != len(other.prediction.actual):
+            continue
+        for score, figure in compare(one, other).items():
+            key = f"difference/{score}/{one.model}/{one.protocol.value}"
+            found[key] = figure
+    return found
