@@ -7,14 +7,18 @@ counted, not named.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from sfumato.table.category_encoders import texts
-from sfumato.table.midpoints import read_numbers
+from sfumato.table.midpoints import LARGEST, read_numbers
 from sfumato.table.possible_missing import PossibleMissing, missing_codes, missing_words
 from sfumato.table.spread import Dates, Numbers, spread_of_dates, spread_of_numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Categories", "Contents", "contents_of"]
 
@@ -139,10 +143,12 @@ def _of_numbers(column: pl.Series, hidden: bool, rare_below: int, show_rare: boo
     starts = np.flatnonzero(np.concatenate(([True], known[1:] != known[:-1])))
     rows = np.diff(np.concatenate((starts, [known.size])))
     distinct, held_once = int(rows.size), int(np.count_nonzero(rows == 1))
-    if column.dtype.is_integer() and max(-known[0], known[-1]) >= 2**53:
-        # Neighbouring whole numbers of this size are one floating-point number.
-        exact = column.drop_nulls().value_counts(name="rows")["rows"]
-        distinct, held_once = len(exact), int((exact == 1).sum())
+    if _blurred(column, known):
+        exact = column.drop_nulls()
+        if exact.dtype.is_float():
+            exact = exact.filter(exact.is_finite())
+        counts = exact.value_counts(name="rows")["rows"]
+        distinct, held_once = len(counts), int((counts == 1).sum())
     if hidden:
         return Contents(missing, distinct, held_once)
     if column.dtype in (pl.Date, pl.Datetime):
@@ -163,6 +169,14 @@ def _of_numbers(column: pl.Series, hidden: bool, rare_below: int, show_rare: boo
         positive_share=_positive_share(counted),
         possible_missing=codes,
     )
+
+
+def _blurred(column: pl.Series, known: NDArray[np.float64]) -> bool:
+    """Return whether neighbouring cells may be one number to read_numbers, as very large ones."""
+    if column.dtype.is_temporal():
+        return column.dtype != pl.Date
+    largest = max(-known[0], known[-1])
+    return bool(largest >= (2**53 if column.dtype.is_integer() else LARGEST))
 
 
 def _categories(counted: pl.DataFrame, rare_below: int, *, show_rare: bool) -> Categories:

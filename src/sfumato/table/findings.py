@@ -72,8 +72,8 @@ def findings_in(
             (
                 "rare diagnosis",
                 (
-                    f"only {share_yes:.1%} of the rows say yes: who knows it of somebody finds that "
-                    "person more easily"
+                    f"only {share_yes:.1%} of the rows say yes: it helps to find a "
+                    "person of whom it is known"
                 ),
             )
         )

@@ -18,7 +18,7 @@ from sfumato.table.ladder import SUPPRESSED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["are_numbers", "midpoints", "open_half_width", "read_numbers"]
+__all__ = ["LARGEST", "are_numbers", "midpoints", "open_half_width", "read_numbers"]
 
 _NUMBER = r"([+-]?\d+(?:\.\d+)?)"
 _BEFORE = r"(?i)^\s*(?:ages?|aged)?\s*"
@@ -33,7 +33,7 @@ _UP_TO = (
     rf"|{_BEFORE}{_NUMBER}\s*(?:years?|yrs?)?\s*(?:or|and)\s+(?:younger|under|below|less|lower)\s*$"
 )
 # Beyond this a square overflows in the sums of a standard deviation.
-_LARGEST = 1e150
+LARGEST = 1e150
 
 
 def spans(texts: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -169,15 +169,15 @@ def read_numbers(
     elif kind == pl.Date:
         values = _floats(column.to_physical())
     elif kind == pl.Datetime:
-        values = _floats(column.dt.epoch("ms")) / 86_400_000
+        values = _floats(column.dt.epoch("us")) / 86.4e9
     elif kind == pl.Duration:
-        values = _floats(column.dt.total_milliseconds()) / 86_400_000
+        values = _floats(column.dt.total_microseconds()) / 86.4e9
     elif kind == pl.Time:
         values = _floats(column.to_physical()) / 3.6e12
     else:
         values = np.full(len(column), np.nan)
     values = np.where(np.isfinite(values), values, np.nan)
-    return np.clip(values, -_LARGEST, _LARGEST), suppressed
+    return np.clip(values, -LARGEST, LARGEST), suppressed
 
 
 def _floats(column: pl.Series) -> NDArray[np.float64]:
