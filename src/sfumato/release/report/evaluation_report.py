@@ -1,0 +1,50 @@
+"""The report of one release's evaluation: who could be found in it and what it still teaches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfumato._version import __version__
+from sfumato.release.report.page import Section, render
+from sfumato.release.report.study_report import evaluation_content
+from sfumato.release.report.summary import found_sentences, learned_sentences
+
+if TYPE_CHECKING:
+    from sfumato.release.evaluation import Evaluation
+
+__all__ = ["render_evaluation"]
+
+_SECTIONS = (
+    Section("summary", "In plain words", "evaluation_summary.html"),
+    Section("risks", "Who could be found", "risks.html"),
+    Section("learning", "What can be learned", "learning.html"),
+    Section("distributions", "Distributions beside the real ones", "distributions.html"),
+    Section("limits", "Limits, and where the methods come from", "limits.html"),
+)
+
+
+def render_evaluation(evaluation: Evaluation) -> str:
+    """Return the report of an evaluation as one HTML text that opens offline.
+
+    Parameters
+    ----------
+    evaluation
+        Risk and use of one release, whoever made it.
+    """
+    headline, learned = learned_sentences(evaluation)
+    target = next((result.target for result in evaluation.learned), None)
+    names = (evaluation.release, *(result.version for result in evaluation.learned))
+    versions = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return render(
+        "evaluation.html",
+        title=f"{evaluation.release}: evaluation",
+        kind="Evaluation of a release",
+        heading=evaluation.release,
+        sfumato=__version__,
+        sections=_SECTIONS,
+        evaluation=evaluation,
+        headline=headline,
+        learned=learned,
+        found=found_sentences(evaluation),
+        **evaluation_content({evaluation.release: evaluation}, versions, target, {}),
+    )

@@ -1,0 +1,213 @@
+"""The report of a study: a plan that was run, its versions side by side."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sfumato.release.report import charts, palette
+from sfumato.release.report.distributions import distributions
+from sfumato.release.report.invented_rows import invented_lines
+from sfumato.release.report.learning import SCORES, contests, leaks, positives, scored
+from sfumato.release.report.learning_charts import score_chart
+from sfumato.release.report.page import Section, render
+from sfumato.release.report.figure_groups import figure_groups, left_out
+from sfumato.release.report.roles import role_groups
+from sfumato.release.report.summary import card, opening, release_line
+from sfumato.release.report.wording import WIDE_INTERVAL, listing, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sfumato.anonymize.recoding import ColumnChange
+    from sfumato.evaluate import Learned
+    from sfumato.release.evaluation import Evaluation
+    from sfumato.release.study import Study
+
+__all__ = ["LIMITS", "NOT_TESTED", "evaluation_content", "render_study"]
+
+_SECTIONS = (
+    Section("summary", "In plain words", "summary.html"),
+    Section("source", "The source and its columns", "source.html"),
+    Section("changes", "What was done to each column, and why", "changes.html"),
+    Section("invented", "Invented people, before and after", "invented.html"),
+    Section("distributions", "Distributions side by side", "distributions.html"),
+    Section("learning", "What can be learned", "learning.html"),
+    Section("risks", "Who could be found", "risks.html"),
+    Section("promises", "What is promised, and what is not", "promises.html"),
+    Section("making", "How it was made", "making.html"),
+    Section("limits", "Limits, and where the methods come from", "limits.html"),
+)
+
+NOT_TESTED = (
+    "Not tested here: linking two partial views of a person, inferring one column from the others, "
+    "telling who took part (membership inference), reconstruction, and what several versions "
+    "reveal when they are put side by side."
+)
+
+LIMITS = (
+    "Each version is judged alone. Whoever holds two of them, or one of them and an earlier "
+    "release of the same people, can compare them; nothing here says what that reveals.",
+    "The roles of the columns are the data steward's statement. A column that others know, and "
+    "that is not called a quasi-identifier, is not protected and not counted.",
+    "k-anonymity hides who a row belongs to. It does not hide a sensitive value that everybody in "
+    "a class shares.",
+    "Intervals cover chance in who was sampled and set aside. They do not cover a better attacker, "
+    "or knowledge that was not assumed.",
+    "A synthetic version is not private by name: a model can repeat people whom it was shown. Only "
+    "what was measured is known, and it was measured for these files.",
+    "Distance to the closest record finds copies and near copies. It says little about people of "
+    "whom single traits leak.",
+)
+
+
+def render_study(study: Study) -> str:
+    """Return the report of a study as one HTML text that opens offline.
+
+    Parameters
+    ----------
+    study
+        A plan that was run. No cell of the source or of a release is printed; what looks like a
+        person's row was invented.
+    """
+    versions = {release.name: place for place, release in enumerate(study.releases)}
+    evaluations = {release.name: release.evaluation for release in study.releases}
+    names = listing([release.name for release in study.releases])
+    return render(
+        "study.html",
+        title=f"{study.name}: study report",
+        kind="Study report",
+        heading=study.name,
+        subtitle=f"{study.source.name}, {plural(len(versions), 'version')} side by side: {names}.",
+        sfumato=study.sfumato,
+        sections=_SECTIONS,
+        study=study,
+        source=study.source,
+        opening=opening(study.source, study.releases),
+        cards=[card(release, versions[release.name]) for release in study.releases],
+        role_groups=role_groups(study.source.roles, study.source.target, _notes(study)),
+        release_lines={release.name: release_line(release) for release in study.releases},
+        release_changes={release.name: _split(release.changes) for release in study.releases},
+        kept_by_reason={
+            release.name: _by_reason(_split(release.changes)[1]) for release in study.releases
+        },
+        people={
+            release.name: _people(release.invented, release.changes)
+            for release in study.releases
+            if release.invented is not None
+        },
+        settings_text=_settings_text,
+        plan_text=study.plan.to_toml(),
+        **evaluation_content(evaluations, versions, study.source.target, _sources_of(study)),
+    )
+
+
+def evaluation_content(
+    evaluations: Mapping[str, Evaluation],
+    versions: Mapping[str, int],
+    target: str | None,
+    sources: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Return what the sections about measurements show.
+
+    Parameters
+    ----------
+    evaluations
+        Each version's evaluation.
+    versions
+        Each version's position.
+    target
+        The column to predict, or None.
+    sources
+        Per version, the source column of each released column that is called otherwise.
+    """
+    learned: list[Learned] = [
+        result for evaluation in evaluations.values() for result in evaluation.learned
+    ]
+    fidelities = {
+        name: evaluation.fidelity
+        for name, evaluation in evaluations.items()
+        if evaluation.fidelity is not None
+    }
+    drawn = (
+        score_chart(learned, versions, "auc", "AUC"),
+        score_chart(learned, versions, "average_precision", "Average precision"),
+    )
+    return {
+        "versions": versions,
+        "colours": palette.SERIES,
+        "dashes": [" ".join(map(str, dash)) for dash in charts.DASHES],
+        "target": target,
+        "distributions": distributions(fidelities, versions, sources),
+        "contests": contests(learned, versions),
+        "leaks": leaks(learned),
+        "scores": SCORES,
+        "scored": scored,
+        "score_charts": [chart for chart in drawn if chart is not None],
+        "positives": positives(learned),
+        "risk_groups": figure_groups({name: item.risks for name, item in evaluations.items()}),
+        "fidelity_groups": figure_groups(
+            {name: fidelity.figures for name, fidelity in fidelities.items()}
+        ),
+        "compared": {name: versions[name] for name in fidelities},
+        "not_run": left_out(evaluations),
+        "wide_interval": WIDE_INTERVAL,
+        "not_tested": NOT_TESTED,
+        "limits": LIMITS,
+        "sources": _sources(evaluations),
+    }
+
+
+def _notes(study: Study) -> dict[str, str]:
+    return {name: column.note for name, column in study.plan.schema.columns.items()}
+
+
+def _sources_of(study: Study) -> dict[str, dict[str, str]]:
+    """Return, per release, the source column of each released column."""
+    return {
+        release.name: {
+            change.released_as: change.column
+            for change in release.changes
+            if change.released_as is not None
+        }
+        for release in study.releases
+    }
+
+
+def _split(
+    changes: Sequence[ColumnChange],
+) -> tuple[tuple[ColumnChange, ...], tuple[ColumnChange, ...]]:
+    """Return the columns that were changed and those that were kept."""
+    return (
+        tuple(change for change in changes if change.action != "kept"),
+        tuple(change for change in changes if change.action == "kept"),
+    )
+
+
+def _by_reason(kept: Sequence[ColumnChange]) -> tuple[tuple[str, str], ...]:
+    """Return (columns, reason): columns that are kept for one reason share a line."""
+    reasons: dict[str, list[str]] = {}
+    for change in kept:
+        reasons.setdefault(change.why, []).append(change.column)
+    return tuple((", ".join(columns), why) for why, columns in reasons.items())
+
+
+def _people(invented: Any, changes: Sequence[ColumnChange]) -> dict[str, Any]:
+    lines = invented_lines(invented, changes)
+    changed = tuple(line for line in lines if line.changed)
+    same = [line.column for line in lines if not line.changed]
+    return {"lines": changed, "same": same, "persons": len(lines[0].cells) if lines else 0}
+
+
+def _settings_text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, ensure_ascii=False, sort_keys=True) if settings else ""
+
+
+def _sources(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[str, str], ...]:
+    """Return (source, names of the figures that it defines), in the order of first use."""
+    names: dict[str, dict[str, None]] = {}
+    for evaluation in evaluations.values():
+        scores = [figure for item in evaluation.learned for figure in item.scores.values()]
+        for figure in (*evaluation.risks.values(), *evaluation.utility.values(), *scores):
+            names.setdefault(figure.source, {})[figure.name] = None
+    return tuple((source, listing(list(found), most=12)) for source, found in names.items())

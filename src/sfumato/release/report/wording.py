@@ -1,0 +1,294 @@
+"""Numbers and figures in the words of a report: rounded for people, never said to be safe.
+
+Three significant digits, thousands separators, percent where a number is a share. A risk is read
+against its comparison in one of three ways: evidence, no evidence at a stated sensitivity, or not
+enough data to say.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sfumato.evaluate import Figure
+
+__all__ = [
+    "WIDE_INTERVAL",
+    "Reading",
+    "amount",
+    "bytes_of",
+    "duration",
+    "interval",
+    "listing",
+    "number",
+    "plural",
+    "reading",
+    "score",
+    "share",
+    "shorten",
+]
+
+#: A 95 % interval of a share that spans more than this says too little (10 percentage points).
+WIDE_INTERVAL = 0.10
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_NOT_COMPUTED = "not computed"
+
+Outcome = Literal["exact", "evidence", "none seen", "not enough", "not computed"]
+
+
+def number(value: float | None) -> str:
+    """Return a number with three significant digits; whole numbers in full.
+
+    Parameters
+    ----------
+    value
+        Any finite number, or None.
+
+    Examples
+    --------
+    >>> number(237630), number(28.691602), number(0.0555527), number(1234.5)
+    ('237,630', '28.7', '0.0556', '1,234')
+    >>> number(0.0000123), number(None), number(-2.0)
+    ('1.23 × 10⁻⁵', 'not computed', '-2')
+    """
+    if value is None:
+        return _NOT_COMPUTED
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "unbounded"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1e15 or abs(value) < 1e-4:
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return f"{value:,.{_decimals(value)}f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share (0 to 1) as a percentage that never rounds to a false 0 or 100.
+
+    Examples
+    --------
+    >>> share(0.7194), share(0.055553), share(1), share(0)
+    ('71.9%', '5.56%', '100%', '0%')
+    >>> share(0.99999), share(0.000001)
+    ('>99.9%', '<0.001%')
+    """
+    if value is None:
+        return _NOT_COMPUTED
+    percent = 100 * value
+    if math.isnan(percent):
+        return "not a number"
+    if 99.95 <= percent < 100:
+        return ">99.9%"
+    if 0 < percent < 0.001:
+        return "<0.001%"
+    if percent in (0, 100):
+        return f"{percent:.0f}%"
+    return f"{percent:,.{_decimals(percent)}f}%"
+
+
+def score(value: float | None) -> str:
+    """Return a score of a model (0 to 1) with three decimals, as the literature prints it.
+
+    Examples
+    --------
+    >>> score(0.88712)
+    '0.887'
+    """
+    return _NOT_COMPUTED if value is None else f"{value:.3f}"
+
+
+def amount(value: float | None, unit: str) -> str:
+    """Return a value with its unit.
+
+    Examples
+    --------
+    >>> amount(0.5, "share"), amount(1, "rows"), amount(12, "classes"), amount(1.705, "m")
+    ('50.0%', '1 row', '12 classes', '1.71 m')
+    """
+    if value is None:
+        return _NOT_COMPUTED
+    if unit == "share":
+        return share(value)
+    if unit in _UNITLESS:
+        return "<0.001" if 0 < value < 0.001 else number(value)
+    if unit in _SINGULAR and value == 1:
+        return f"1 {_SINGULAR[unit]}"
+    return f"{number(value)} {unit}".rstrip()
+
+
+_UNITLESS = {"", "correlation", "score"}
+_SINGULAR = {
+    "rows": "row",
+    "classes": "class",
+    "persons": "person",
+    "people": "person",
+    "groups": "group",
+    "columns": "column",
+}
+
+
+def interval(bounds: Sequence[float] | None, unit: str = "share") -> str:
+    """Return a 95 % interval in words, or a dash where there is none.
+
+    Examples
+    --------
+    >>> interval((0.721, 0.7345)), interval(None), interval((0.8812, 0.8934), "score")
+    ('72.1% to 73.5%', '–', '0.881–0.893')
+    """
+    if bounds is None:
+        return "–"
+    low, high = bounds
+    if unit == "score":
+        return f"{score(low)}–{score(high)}"  # never negative, so the dash is no minus
+    if unit == "share":
+        return f"{share(low)} to {share(high)}"
+    return f"{number(low)} to {number(high)}"
+
+
+def plural(count: float, one: str, many: str = "") -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "column"), plural(1200, "class", "classes")
+    ('1 column', '1,200 classes')
+    """
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def listing(items: Sequence[str], most: int = 8, joiner: str = "and") -> str:
+    """Return names as a phrase; a long list ends in how many more there are.
+
+    Examples
+    --------
+    >>> listing(["age"]), listing(["age", "sex"]), listing(["a", "b", "c", "d"], most=2)
+    ('age', 'age and sex', 'a, b and 2 more')
+    """
+    if len(items) > most:
+        items = [*items[:most], f"{len(items) - most} more"]
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {joiner} {items[-1]}"
+
+
+def shorten(text: object, most: int = 60) -> str:
+    """Return a text cut in its middle if it is longer than ``most`` characters.
+
+    Examples
+    --------
+    >>> shorten("a" * 40, 10)
+    'aaaaa…aaaa'
+    """
+    written = str(text)
+    if len(written) <= most:
+        return written
+    head = most // 2
+    return f"{written[:head]}…{written[len(written) - (most - head - 1) :]}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time for people.
+
+    Examples
+    --------
+    >>> duration(0.4), duration(75), duration(5000)
+    ('under 1 s', '1 min 15 s', '1 h 23 min')
+    """
+    if seconds is None:
+        return _NOT_COMPUTED
+    whole = round(seconds)
+    if seconds < 1:
+        return "under 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def bytes_of(size: float | None) -> str:
+    """Return a size in bytes for people.
+
+    Examples
+    --------
+    >>> bytes_of(1_997_336)
+    '2.00 MB'
+    """
+    if size is None:
+        return _NOT_COMPUTED
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{number(size)} {unit}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a figure may be read: its outcome, a label of two or three words, a sentence."""
+
+    outcome: Outcome
+    label: str
+    sentence: str
+
+
+def reading(figure: Figure) -> Reading:
+    """Return what a risk figure says, and what it does not say.
+
+    A figure without interval is a count over the whole file. One with an interval is compared to
+    its control (people who are not in the release), or else to its baseline (a guess without the
+    release). Where the interval spans the comparison, the reader is told the largest excess that
+    the interval leaves room for; where it is wide, that nothing can be said.
+    """
+    if figure.value is None:
+        return Reading("not computed", _NOT_COMPUTED, f"Not computed: {figure.because}.")
+    if figure.interval is None:
+        return Reading("exact", "exact count", "")
+    low, high = figure.interval
+    reference = figure.control if figure.control is not None else figure.baseline
+    against = "people who are not in the release" if figure.control is not None else "chance"
+    wide = figure.unit == "share" and high - low > WIDE_INTERVAL
+    if reference is None:
+        if wide:
+            return Reading("not enough", "not enough evidence", _WIDE)
+        return Reading("exact", "estimate", "An estimate; there is nothing to compare it to.")
+    worse, room = (
+        (high < reference, reference - low)
+        if figure.direction == "higher is better"
+        else (low > reference, high - reference)
+    )
+    if worse:
+        gap = amount(abs(figure.value - reference), figure.unit)
+        points = gap.replace("%", " percentage points") if figure.unit == "share" else gap
+        return Reading(
+            "evidence",
+            "evidence of a leak",
+            f"The interval lies beyond the value for {against}: the excess is {points}.",
+        )
+    if wide:
+        return Reading("not enough", "not enough evidence", _WIDE)
+    limit = amount(max(room, 0.0), figure.unit)
+    points = limit.replace("%", " percentage points") if figure.unit == "share" else limit
+    return Reading(
+        "none seen",
+        "no excess seen",
+        f"No more than for {against}; an excess of up to {points} would not have been noticed.",
+    )
+
+
+_WIDE = (
+    "The interval is wide: the data cannot tell a safe release from an unsafe one here. "
+    "More control people or more attacks would narrow it."
+)
+
+
+def _decimals(value: float) -> int:
+    """Return the decimals that show three significant digits of a value as it rounds."""
+    rounded = abs(float(f"{value:.3g}"))
+    return max(0, 2 - math.floor(math.log10(rounded))) if rounded else 2
