@@ -13,6 +13,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from sfumato.errors import HierarchyError, did_you_mean
+from sfumato.table.code_parts import POSTCODE_SYSTEMS
 from sfumato.table.hierarchy_files import read_lines
 
 if TYPE_CHECKING:
@@ -32,14 +33,17 @@ PRESETS: dict[str, str] = {
     "brfss-race": "RaceEthnicityCategory of BRFSS in 3 groups",
     "brfss-smoker": "SmokerStatus of BRFSS in 3 groups",
     "brfss-tetanus": "TetanusLast10Tdap of BRFSS in 3 groups",
+    "date": "dates by month, quarter, year and decade",
     "date-hipaa": "dates by year: all that HIPAA's Safe Harbor leaves of a date",
     "height-group": "height in metres: (0, 1.5] VeryShort, (1.5, 1.6] Short, (1.6, 1.7] Medium, "
     "(1.7, 1.85] Tall, (1.85, 3] VeryTall",
     "icd10": "ICD-10 codes by category, block and chapter (WHO edition of 2019)",
     "us-census-region": "50 US states, DC, Puerto Rico, Guam, Virgin Islands in 4 Census regions "
     "and the territories",
-    "us-zip": "US ZIP codes by 5, 3 and 1 digits",
     "who-bmi": "BMI by WHO: 18.5, 25, 30, 35, 40, closed on the left; then 18.5, 25, 30",
+}
+PRESETS |= {
+    f"postcode-{country.lower()}": f"{system.name}" for country, system in POSTCODE_SYSTEMS.items()
 }
 """Each preset with what it is."""
 
@@ -68,6 +72,7 @@ def make_preset(name: str) -> Hierarchy:
             labels=["Underweight", "Normal", "Overweight", "Obese", "ExtremelyObese"],
             open_ended=False,
         ),
+        "date": Hierarchy.dates,
         "date-hipaa": lambda: Hierarchy.dates(["year"]),
         "height-group": lambda: Hierarchy.intervals(
             [0, 1.5, 1.6, 1.7, 1.85, 3],
@@ -76,10 +81,11 @@ def make_preset(name: str) -> Hierarchy:
             open_ended=False,
         ),
         "icd10": Hierarchy.icd10,
-        "us-zip": lambda: Hierarchy.postcode("US"),
         # World Health Organization, Technical Report Series 894 (2000), table 2.1
         "who-bmi": lambda: Hierarchy.intervals([18.5, 25, 30, 35, 40], levels=[[18.5, 25, 30]]),
     }
+    if name in PRESETS and name.startswith("postcode-"):
+        return Hierarchy.postcode(name.removeprefix("postcode-").upper())
     if name in rules:
         return rules[name]()
     if name not in PRESETS:
