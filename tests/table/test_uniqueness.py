@@ -86,6 +86,11 @@ def test_more_columns_never_make_fewer_people_unique():
         assert contribution.share_unique_without == found.of(*rest).share_unique
 
 
+def test_the_path_ends_where_everybody_is_unique():
+    frame = pl.DataFrame({"half": [0, 1] * 5, "all": range(10), "more": [3] * 10})
+    assert [step.columns for step in uniqueness_of(frame, frame.columns).path] == [("all",)]
+
+
 def test_keys_that_pass_sixty_two_bits_are_still_told_apart():
     generator = np.random.default_rng(1)
     values = generator.integers(0, 3, (2000, 40))

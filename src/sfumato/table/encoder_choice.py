@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["encoder_of"]
 
+# A text with fewer categories is no free text, however few the rows.
+_MANY_CATEGORIES = 20
 # Answer scales whose order is common knowledge, lowest first.
 _SCALES = (
     ("poor", "fair", "good", "very good", "excellent"),
@@ -57,8 +59,8 @@ def _encoder_of_texts(cells: pl.Series, settings: PreparationSettings) -> Encode
     if are_numbers(distinct):
         return Number.fit(cells, scale=settings.scale)
     known = len(cells) - cells.null_count()
-    if len(distinct) > settings.maximum_categories and 2 * len(distinct) > known:
-        return "free text: over half of its cells are unlike any other"
+    if len(distinct) > _MANY_CATEGORIES and 2 * len(distinct) > known:
+        return "free text: it holds a different text for every other row or more"
     if len(distinct) <= 2:
         return Binary.fit(cells, distinct[:1].to_list(), distinct[1:].to_list())
     order = _known_scale(distinct)

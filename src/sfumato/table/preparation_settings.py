@@ -37,7 +37,19 @@ class PreparationSettings(Settings):
         A 0/1 feature with fewer ones among the training rows is left out.
     maximum_categories
         At most so many categories of a column get a feature, the most frequent ones. A text with
-        more categories, that differ in over half of the rows, is free text and left out.
+        over 20 categories that are more than half as many as the rows is free text and left out.
+
+    Examples
+    --------
+    As a table of a plan, the binary and ordinal settings of two columns::
+
+        [preparation]
+        drop = ["PatientID", "State"]
+        minimum_positives = 50
+        [preparation.ordinal]
+        GeneralHealth = ["Poor", "Fair", "Good", "Very good", "Excellent"]
+        [preparation.binary]
+        HadDiabetes = ["No"]
     """
 
     drop: tuple[str, ...] = ()
@@ -104,7 +116,8 @@ CLEAN_BASELINE = PreparationSettings(
 )
 """The clean baseline of the demo's heart table: what its original notebook did, fitted on train.
 
-Height, weight and BMI are scaled; diabetes counts pre-diabetes and pregnancy as 1.
+Height, weight and BMI are scaled; diabetes counts pre-diabetes and pregnancy as 1. For a release of
+that table use ``CLEAN_BASELINE.fitting(release)``.
 """
 
 

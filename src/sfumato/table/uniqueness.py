@@ -100,8 +100,8 @@ class Uniqueness:
         Every set that was counted: all up to three columns unless ``checked`` says otherwise,
         all but one, those of the greedy path, and those that were asked for; most unique first.
     path
-        From the best set of at most three columns, the column that makes most rows unique is added
-        again and again: how few columns an attacker needs.
+        The best single column, the best two, the best three; then the column that makes most rows
+        unique is added again and again, until all rows are: how few columns an attacker needs.
     contributions
         One for each candidate, the one that adds most first.
     checked, possible
@@ -285,9 +285,9 @@ def _greedy_path(
     steps = []
     for size in range(1, min(up_to, len(columns)) + 1):
         of_size = [one for one in counted if len(one.columns) == size]
-        if of_size:
+        if of_size and (not steps or steps[-1].share_unique < 1):
             steps.append(of_size[0])
-    while steps and len(steps[-1].columns) < len(columns):
+    while steps and steps[-1].share_unique < 1 and len(steps[-1].columns) < len(columns):
         here = set(steps[-1].columns)
         further = [
             [name for name in columns if name in here or name == added]
