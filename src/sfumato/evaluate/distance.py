@@ -125,7 +125,7 @@ def closest_record(
     rows = encode_rows([_of_rows(column, [looked_up, *chosen]) for column in aligned])
     nearest = _nearest(*rows, columns=len(aligned))
     return {
-        "nearer_to_train": _nearer(nearest, people),
+        "nearer_to_train": _nearer(nearest, people, tables[1].height),
         "exact_copies": copies,
         "distance_median": _distance(nearest, 0.5, "distance_median", people),
         "distance_lowest": _distance(nearest, 0.05, "distance_lowest", people),
@@ -224,7 +224,7 @@ def _nearest(released: Encoded, train: Encoded, control: Encoded, *, columns: in
     return _Nearest(to_train, to_control, *weights)
 
 
-def _nearer(nearest: _Nearest, people: int) -> Figure:
+def _nearer(nearest: _Nearest, people: int, trained_on: int) -> Figure:
     rows = len(nearest.to_train)
     value = float(nearest.weight_train.sum() / rows)
     weight = np.concatenate([nearest.weight_train, nearest.weight_control])
@@ -234,7 +234,13 @@ def _nearer(nearest: _Nearest, people: int) -> Figure:
     effective = rows if variance <= 0.25 / rows else max(1, int(0.25 / variance))
     deviation = math.sqrt(max(variance, 0.25 / rows * 1e-12))
     p_value = 0.5 * math.erfc((value - 0.5) / deviation / math.sqrt(2)) if spread > 0 else 1.0
-    noticed = min(1.0, 2 * _NOTICED * math.sqrt(0.25 / effective))
+    # A copied row is only met where its original is among the people looked at.
+    noticed = 2 * _NOTICED * math.sqrt(0.25 / effective) * trained_on / people
+    power = (
+        f"Copies that make up {noticed:.1%} of the release would be noticed four times out of five."
+        if noticed < 1
+        else "So few people are there to compare with that copies might well go unnoticed."
+    )
     return Figure(
         name=_NAMES["nearer_to_train"],
         value=value,
@@ -243,8 +249,7 @@ def _nearer(nearest: _Nearest, people: int) -> Figure:
         meaning=(
             f"Of {rows:,} released rows, the share whose most similar person is one that the "
             f"release was made from, among {people:,} of these and {people:,} people it never saw. "
-            f"One half is chance; more means that rows were copied or nearly copied. Copies that "
-            f"make up {noticed:.1%} of the release would be noticed four times out of five."
+            f"One half is chance; more means that rows were copied or nearly copied. {power}"
         ),
         source=_PLATZER,
         interval=wilson(value * effective, effective),

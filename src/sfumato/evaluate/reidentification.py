@@ -141,8 +141,7 @@ def _computed(
         "smallest_class": _figure(
             "smallest_class",
             smallest,
-            f"Every row shares its quasi-identifiers with at least {smallest - 1:,} other {people}"
-            f" of the release; suppressed rows count as one class.",
+            f"{_shared(smallest, people)} Suppressed rows count as one class.",
         ),
         "classes": _figure(
             "classes",
@@ -188,12 +187,17 @@ def _computed(
         figures[key] = _figure(
             key,
             without,
-            f"Every row that was not suppressed shares its quasi-identifiers with at least "
-            f"{without - 1:,} other {people}.",
+            f"{_shared(without, people)} Suppressed rows are left out.",
         )
     else:
         figures[key] = _absent(key, "every row of the release is suppressed")
     return {name: figures[name] for name in _FIGURES}
+
+
+def _shared(smallest: int, people: str) -> str:
+    if smallest == 1:
+        return "Some rows are the only ones with their quasi-identifiers."
+    return f"Every row shares its quasi-identifiers with {smallest - 1:,} or more other {people}."
 
 
 def _suppressed(released: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.bool_]:

@@ -14,7 +14,6 @@ Y. Yuan, "Joint regression analysis of correlated data using Gaussian copulas", 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -127,7 +126,7 @@ class GaussianCopula(Settings):
         coded = []
         for done, name in enumerate(names):
             progress("reading the columns", done, len(names))
-            kind = schema.columns[name].type or schema.types.get(name)
+            kind = schema.columns[name].type
             coded.append(
                 code_column(
                     table[name],
@@ -304,7 +303,8 @@ class CopulaGenerator(Generator):
             columns=columns,
             margins=margins,
             factor=factor,
-            schema=Schema.from_dict(values["schema"], Path()),
+            # JSON files are written with sorted keys: put the columns back in their order.
+            schema=Schema.from_dict(values["schema"]).select([c.coding.name for c in columns]),
             left_out=tuple(values["left_out"]),
             minimum=values["minimum"],
             rows=values["rows"],
