@@ -29,6 +29,7 @@ __all__ = [
     "manifest",
     "put_in_place",
     "recover",
+    "refuse_foreign",
     "sha256",
     "write_manifest",
     "write_text",
@@ -131,6 +132,21 @@ def is_complete(folder: Path) -> bool:
     )
 
 
+def refuse_foreign(place: Path) -> None:
+    """Refuse a place where something stands that sfumato did not write.
+
+    Raises
+    ------
+    PlanError
+        If it is a file, or a folder that holds anything but a finished release.
+    """
+    foreign = place.exists() and manifest(place) is None
+    if foreign and not (place.is_dir() and not any(place.iterdir())):
+        raise PlanError(
+            f"{place} exists and was not written by sfumato: name another folder, or move it away"
+        )
+
+
 def put_in_place(new: Path, place: Path) -> None:
     """Move a finished folder to its place; one that sfumato finished there before makes way.
 
@@ -141,10 +157,7 @@ def put_in_place(new: Path, place: Path) -> None:
     EngineError
         If the disk refuses.
     """
-    if place.exists() and manifest(place) is None:
-        raise PlanError(
-            f"{place} exists and was not written by sfumato: name another folder, or move it away"
-        )
+    refuse_foreign(place)
     with disk_errors(place):
         for path in new.rglob("*"):
             if path.is_file():

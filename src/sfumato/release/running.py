@@ -13,7 +13,7 @@ from pathlib import Path
 from sfumato._version import __version__
 from sfumato.errors import PlanError
 from sfumato.progress import Progress, silent
-from sfumato.release.folders import disk_errors, exclusive, recover, write_text
+from sfumato.release.folders import disk_errors, exclusive, recover, refuse_foreign, write_text
 from sfumato.release.plan import Plan
 from sfumato.release.reading import read_source
 from sfumato.release.splitting import set_aside
@@ -57,6 +57,7 @@ def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent
     with exclusive(out):
         for release in plan.releases:
             recover(out / release.name)
+            refuse_foreign(out / release.name)
         progress("reading the source", 0, 1)
         source = read_source(plan)
         schema = plan.schema.check(source.table)
