@@ -157,6 +157,12 @@ def test_suppressed_categories_are_a_category_and_never_the_base():
     assert made["x_*"].to_list() == [1.0, 0.0, 0.0, 0.0, 1.0]
 
 
+def test_one_category_and_suppressed_cells_are_one_mark():
+    prepared, made = only(["white", "*", "white"])
+    assert made.to_dict(as_series=False) == {"x_*": [0.0, 1.0, 0.0]}
+    assert prepared.dropped == ()
+
+
 def test_missing_numbers_take_the_median_and_are_marked():
     prepared, made = only([1.0, 2.0, 9.0, None], scale=False)
     assert made["x"].to_list() == [1.0, 2.0, 9.0, 2.0]

@@ -61,7 +61,7 @@ def _encoder_of_texts(cells: pl.Series, settings: PreparationSettings) -> Encode
     known = len(cells) - cells.null_count()
     if len(distinct) > _MANY_CATEGORIES and 2 * len(distinct) > known:
         return "free text: it holds a different text for every other row or more"
-    if len(distinct) <= 2:
+    if len(distinct) == 2:
         return Binary.fit(cells, distinct[:1].to_list(), distinct[1:].to_list())
     order = _known_scale(distinct)
     return (

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLEAN_BASELINE", "Preparation", "PreparationSettings", "prepare"]
 
+_CONSTANT = "the same for every training row"
 _KINDS: dict[str, type[Encoder]] = {
     kind.kind: kind for kind in (Number, Ordinal, Binary, Categories)
 }
@@ -241,6 +242,8 @@ def _without_idle_features(
     kept: dict[str, Encoder] = {}
     for encoder in encoders:
         wanted = set(encoder.features)
+        if not wanted:
+            dropped.append((encoder.column, _CONSTANT))
         for name, values in encoder.encode(train[encoder.column], wanted).items():
             why = _idle(values, minimum_positives)
             if name in kept:
@@ -266,7 +269,7 @@ def _without_idle_features(
 def _idle(values: NDArray[np.float64], minimum_positives: int) -> str:
     low, high = values.min(), values.max()
     if low == high:
-        return "the same for every training row"
+        return _CONSTANT
     positives = int((values == 1).sum())
     if positives < minimum_positives and bool(np.isin(values, (0.0, 1.0)).all()):
         return f"only {positives} training rows hold it, fewer than {minimum_positives}"

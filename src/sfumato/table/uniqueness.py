@@ -282,7 +282,7 @@ def _greedy_path(
     """Return the sets on the way from the best small set to all columns."""
     inside = set(columns)
     counted = [one for one in counter.all() if inside.issuperset(one.columns)]
-    steps = []
+    steps: list[Combination] = []
     for size in range(1, min(up_to, len(columns)) + 1):
         of_size = [one for one in counted if len(one.columns) == size]
         if of_size and (not steps or steps[-1].share_unique < 1):
