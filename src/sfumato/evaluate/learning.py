@@ -107,7 +107,10 @@ def train_and_test(
         )
 
     prediction, fitted, answer, seconds = None, Fitted(None), None, 0.0
-    if len(np.unique(parts.train[1])) > 1:
+    obstacle = _obstacle(parts, stops_early=is_network)
+    if obstacle:
+        judged = nothing_to_judge(obstacle)
+    else:
         task = f"training {model_name(model)} on {version or 'the table'} ({protocol.value})"
         started = time.process_time()
         fitted = fit(model, parts.train, parts.validation, seed=seed, task=task, progress=progress)
@@ -115,8 +118,6 @@ def train_and_test(
         seconds = time.process_time() - started
         prediction = _prediction(classes, parts, answer)
         judged = judge(prediction)
-    else:
-        judged = nothing_to_judge("all training rows are of one class: there is nothing to learn")
     code = classes.positive
     return Learned(
         version=version,
@@ -155,6 +156,15 @@ def _protocol(name: str) -> Protocol:
     except ValueError:
         known = ", ".join(Protocol)
         raise PlanError(f"there is no protocol {name!r}. Known: {known}") from None
+
+
+def _obstacle(parts: Parts, *, stops_early: bool) -> str:
+    """Return why nothing can be learned, or an empty text."""
+    if len(np.unique(parts.train[1])) < 2:
+        return "all training rows are of one class: there is nothing to learn"
+    if stops_early and len(parts.validation[1]) == 0:
+        return "there are too few training rows to hold some out for early stopping"
+    return ""
 
 
 def _prediction(classes: Classes, parts: Parts, answer: Answer) -> Prediction:

@@ -102,7 +102,7 @@ def model_of(model: object) -> MultilayerPerceptron | Any:
     Raises
     ------
     PlanError
-        If the name is unknown, or the object neither is a scikit-learn classifier.
+        If the name is unknown, or the object is no classifier.
     """
     if isinstance(model, MultilayerPerceptron):
         return model
@@ -117,9 +117,10 @@ def model_of(model: object) -> MultilayerPerceptron | Any:
         return getattr(import_module(module), name)(**settings)
     answers = hasattr(model, "predict_proba") or hasattr(model, "decision_function")
     if isinstance(model, type) or not (hasattr(model, "fit") and answers):
+        given = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise PlanError(
             "a model is a name, MultilayerPerceptron(...) or a scikit-learn classifier (an object "
-            f"with fit and predict_proba or decision_function), and not {type(model).__name__}"
+            f"with fit and predict_proba or decision_function), and not {given}"
         )
     return model
 

@@ -29,7 +29,8 @@ class Epoch:
     epoch
         Its number, from 1.
     train_loss, validation_loss
-        Mean loss in the pass (with dropout), and after it on the validation rows (without).
+        Mean loss in the pass (with dropout), and after it on the validation rows (without), each
+        class weighing as much as in the training rows.
     learning_rate
         Step size of the pass.
     """
@@ -112,7 +113,7 @@ class MultilayerPerceptron(Settings):
             (X, y) of rows that are held out to tell when to stop. Without it the training rows
             are taken, which stops late.
         seed
-            The same seed and rows give the same network on the same machine.
+            The same seed and rows give the same network on the same machine and number of threads.
         task, progress
             What is told after each epoch, and to whom.
 

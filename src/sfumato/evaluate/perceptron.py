@@ -123,7 +123,9 @@ def train(
     held_X, held_y = _tensors(validation, n_classes)
     outputs = 1 if n_classes == 2 else n_classes
     network = Perceptron(X.shape[1], settings.hidden, outputs, settings.dropout, generator)
-    loss = _loss(rows[1], n_classes, balanced=settings.class_weight == "balanced")
+    balanced = settings.class_weight == "balanced"
+    loss = _loss(rows[1], n_classes, balanced=balanced)
+    held_loss_of = _loss(rows[1], n_classes, balanced=balanced, scored=validation[1])
     optimizer = torch.optim.Adam(
         network.parameters(),
         lr=settings.learning_rate,
@@ -138,7 +140,7 @@ def train(
     for number in range(1, settings.epochs + 1):
         rate = optimizer.param_groups[0]["lr"]
         train_loss = _pass(network, optimizer, loss, X, y, settings.batch_size, generator)
-        held_loss = float(loss(_logits(network, held_X).squeeze(-1), held_y))
+        held_loss = float(held_loss_of(_logits(network, held_X).squeeze(-1), held_y))
         if not (math.isfinite(train_loss) and math.isfinite(held_loss)):
             raise PlanError(
                 f"the network's loss is no longer a finite number in epoch {number}: "
@@ -194,16 +196,34 @@ def _logits(network: Perceptron, X: torch.Tensor) -> torch.Tensor:
         return torch.cat([network(part) for part in torch.split(X, ROWS_AT_ONCE)])
 
 
-def _loss(y: np.ndarray, n_classes: int, *, balanced: bool) -> nn.Module:
-    """Return cross-entropy on logits; balanced, each class weighs the same in all."""
-    counts = np.bincount(y, minlength=n_classes)
+def _loss(
+    codes: np.ndarray, n_classes: int, *, balanced: bool, scored: np.ndarray | None = None
+) -> nn.Module:
+    """Return cross-entropy on logits; balanced, each class weighs the same in all.
+
+    Parameters
+    ----------
+    codes
+        Array of shape (n,), classes of the training rows.
+    scored
+        Classes of the rows that the loss is for, where they are others: each class then weighs as
+        much as in training. Real rows would else tell a network that learned from SMOTE's when
+        to stop by how well it knows the common class.
+    """
+    counts = np.bincount(codes, minlength=n_classes)
+    weights = np.ones(n_classes)
+    if scored is not None:
+        present = np.maximum(np.bincount(scored, minlength=n_classes), 1)
+        weights = (counts / len(codes)) / (present / len(scored))
     if n_classes == 2:
-        weight = torch.tensor(counts[0] / counts[1], dtype=torch.float32) if balanced else None
-        return nn.BCEWithLogitsLoss(pos_weight=weight)
-    weights = len(y) / (n_classes * np.maximum(counts, 1))
-    return nn.CrossEntropyLoss(
-        weight=torch.tensor(weights, dtype=torch.float32) if balanced else None
-    )
+        row_weights = None if scored is None else torch.tensor(weights[scored], dtype=torch.float32)
+        positive = torch.tensor(counts[0] / counts[1]) if balanced else None
+        return nn.BCEWithLogitsLoss(
+            weight=row_weights, pos_weight=None if positive is None else positive.float()
+        )
+    if balanced:
+        weights = weights * len(codes) / (n_classes * np.maximum(counts, 1))
+    return nn.CrossEntropyLoss(weight=torch.tensor(weights, dtype=torch.float32))
 
 
 def _copy(network: Perceptron) -> dict[str, torch.Tensor]:
