@@ -1,5 +1,5 @@
 import json
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -114,9 +114,9 @@ def every_type():
             ),
             "grouped": pl.Series(np.where(age > 50, "b", "a")).cast(pl.Categorical),
             "day": [date(2020, 1, 1 + int(value) % 28) for value in age],
-            "moment": pl.Series([datetime(2020, 1, 1 + int(value) % 28, 12) for value in age]  # noqa: DTZ001).cast(
-                pl.Datetime("ns")
-            ),
+            "moment": pl.Series([date(2020, 1, 1 + int(value) % 28) for value in age])
+            .cast(pl.Datetime("ns"))
+            .dt.offset_by("12h"),
             "cents": pl.Series(np.round(age, 2)).cast(pl.Decimal(10, 2)),
             "nothing": pl.Series([None] * n, dtype=pl.String),
             "same": pl.Series(["x"] * n),
