@@ -52,6 +52,7 @@ class Hierarchy:
     recipe: Mapping[str, Any]
     climber: Climber = field(compare=False)
     source: Path | None = field(default=None, compare=False)
+    delimiter: str | None = field(default=None, compare=False)
 
     # -- constructors ------------------------------------------------------------------------
 
@@ -73,7 +74,7 @@ class Hierarchy:
             If the file cannot be read, or its lines do not form one tree; names file and line.
         """
         leaves = read_lines(Path(path), delimiter)
-        return cls(_listed(leaves), leaves, Path(path))
+        return cls(_listed(leaves), leaves, Path(path), delimiter)
 
     @classmethod
     def lines(cls, lines: Sequence[Sequence[str]]) -> Self:
@@ -264,10 +265,15 @@ class Hierarchy:
         keys = [[_key(value) for value in group] for group in groups]
         if not keys or not all(keys):
             raise HierarchyError("ordered: each group needs at least one value")
+        every = [value for group in keys for value in group]
+        if len(set(every)) < len(every):
+            raise HierarchyError("ordered: a value stands twice: it belongs to one group")
         if labels is None:
-            names = [keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}" for keys in keys]
+            names = [f"{group[0]} to {group[-1]}" if len(group) > 1 else group[0] for group in keys]
         else:
             names = [_key(label) for label in labels]
+        if len(set(names)) < len(names):
+            raise HierarchyError("ordered: a label stands twice: each group needs its own")
         numbered = [
             Line(number, (value, name, SUPPRESSED))
             for number, (group, name) in enumerate(zip(keys, names, strict=True), start=1)
@@ -461,7 +467,7 @@ class Hierarchy:
         """
         if base is not None and self.source is not None:
             path = Path(relpath(self.source.resolve(), base.resolve())).as_posix()
-            return {"file": path}
+            return {"file": path} | ({"delimiter": self.delimiter} if self.delimiter else {})
         return deepcopy(dict(self.recipe))
 
     @classmethod
