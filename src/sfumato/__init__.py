@@ -5,7 +5,7 @@ Read a table, say what its columns are, make a release and judge it::
     import sfumato as sf
 
     table = sf.read("patients.csv")
-    schema = sf.Schema(identifiers=["id"], quasi_identifiers=["age", "sex"], sensitive=["diagnosis"])
+    schema = sf.Schema(identifiers=["id"], quasi_identifiers=["age"], sensitive=["diagnosis"])
     release = sf.anonymize(table, schema, sf.Mondrian(k=5))
     release.verify()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from sfumato.cli.options import (
     source,
     technique_settings,
 )
+
+if TYPE_CHECKING:
+    from sfumato.table import Source
 
 __all__ = ["app"]
 
@@ -76,14 +79,16 @@ def demo(
     """Run the main job on bundled real data; ends with a report to open.
 
     237,630 adults of a national health survey (CDC BRFSS 2022) are released as a clean, an
-    anonymized, a k-anonymous and a synthetic table. A neural network learns heart attacks from each and is tested on
-    the same real people; who could be found in each is counted. Run it again and it resumes.
+    anonymized, a k-anonymous and a synthetic table. A neural network learns heart attacks from
+    each and is tested on the same real people; who could be found in each is counted. Run it
+    again and it resumes.
     """
-    from sfumato.demo import plan_file
+    from sfumato.cli.commands import run_plan
+    from sfumato.cli.demonstration import demo_plan
 
     console = Console(quiet=quiet, as_json=as_json)
-    console.say("the demo: 237,630 real patients, four versions, one yardstick")
-    _run(plan_file(out, rows=rows), out, console)
+    console.say("the demo: real patients, four versions of their table, one yardstick")
+    run_plan(console, demo_plan(out, rows), out, only_estimate=False)
 
 
 @app.command()
@@ -174,13 +179,9 @@ def run(
     Run it again and it resumes: a finished release is not made again. The same plan gives the same
     data, byte for byte.
     """
-    _run(plan, out, Console(quiet=quiet, as_json=as_json), only_estimate=estimate)
-
-
-def _run(plan: Path, out: Path, console: Console, *, only_estimate: bool = False) -> None:
     from sfumato.cli.commands import run_plan
 
-    run_plan(console, plan, out, only_estimate=only_estimate)
+    run_plan(Console(quiet=quiet, as_json=as_json), plan, out, only_estimate=estimate)
 
 
 @app.command()
@@ -232,7 +233,9 @@ def anonymize(
         sheet=sheet,
         query=query,
     )
-    make_release(console, where, schema, technique, asked, out, file_format)
+    make_release(
+        console, where, schema, technique, asked, out, file_format=file_format, makes="recoding"
+    )
 
 
 @app.command()
@@ -262,7 +265,7 @@ def synthesize(
     quiet: Quiet = False,
 ) -> None:
     """Learn a model of a table and draw people who never lived, straight to a release folder."""
-    from sfumato.cli.commands import make_synthetic
+    from sfumato.cli.commands import make_release
 
     console = Console(quiet=quiet, as_json=as_json)
     asked = technique_settings(console, settings, set_)
@@ -275,8 +278,17 @@ def synthesize(
         sheet=sheet,
         query=query,
     )
-    make_synthetic(
-        console, where, schema, technique, asked, out, file_format, rows=rows, seed=seed
+    make_release(
+        console,
+        where,
+        schema,
+        technique,
+        asked,
+        out,
+        file_format=file_format,
+        makes="generator",
+        rows=rows,
+        seed=seed,
     )
 
 
@@ -307,15 +319,22 @@ def evaluate(
     from sfumato.cli.commands import evaluate_release
 
     console = Console(quiet=quiet, as_json=as_json)
-    tables = [
-        None
-        if place is None
-        else source(
+
+    def table(place: str) -> Source:
+        return source(
             place, delimiter=delimiter, encoding=encoding, decimal=decimal, missing=missing
         )
-        for place in (real, released, control)
-    ]
-    evaluate_release(console, tables, schema, target=target, out=out, seed=seed)
+
+    evaluate_release(
+        console,
+        table(real),
+        table(released),
+        None if control is None else table(control),
+        schema,
+        target=target,
+        out=out,
+        seed=seed,
+    )
 
 
 @app.command()

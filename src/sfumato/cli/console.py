@@ -53,10 +53,12 @@ class Console:
         from rich.console import Console as Terminal
         from rich.progress import (
             BarColumn,
-            Progress as Bars,
             TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
+        )
+        from rich.progress import (
+            Progress as Bars,
         )
 
         terminal = Terminal(stderr=True)

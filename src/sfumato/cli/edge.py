@@ -1,4 +1,4 @@
-"""The outermost edge: every failure becomes one clear line and an exit code, never a cell of data."""
+"""The outermost edge: every failure becomes one clear line and an exit code, never a cell."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Stopped(BaseException):
     """The user pressed Ctrl-C. Not a KeyboardInterrupt, which the option parser would swallow."""
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(_number: int, _frame: FrameType | None) -> None:
     raise _Stopped
 
 

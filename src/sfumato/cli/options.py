@@ -75,7 +75,9 @@ Encoding = Annotated[
 ]
 Decimal = Annotated[
     str | None,
-    typer.Option(help="The decimal mark, '.' or ','; found if not given.", rich_help_panel=_READING),
+    typer.Option(
+        help="The decimal mark, '.' or ','; found if not given.", rich_help_panel=_READING
+    ),
 ]
 Missing = Annotated[
     list[str] | None,
@@ -117,7 +119,9 @@ def source(
     return Source(**place, **{name: value for name, value in given.items() if value is not None})
 
 
-def technique_settings(console: Console, file: Path | None, pairs: list[str] | None) -> dict[str, Any]:
+def technique_settings(
+    console: Console, file: Path | None, pairs: list[str] | None
+) -> dict[str, Any]:
     """Return the settings of a file, overridden by ``--set name=value`` (values as in TOML)."""
     import tomllib
 

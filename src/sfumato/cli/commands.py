@@ -1,0 +1,308 @@
+"""What each command does: read, call a room, write, say what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfumato.errors import DataError, PlanError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from sfumato.cli.console import Console
+    from sfumato.release import Evaluation, Release, Study, Verification
+    from sfumato.table import Schema, Source
+
+__all__ = [
+    "evaluate_release",
+    "list_techniques",
+    "make_release",
+    "profile_table",
+    "run_plan",
+    "start_plan",
+    "verify_release",
+]
+
+
+def profile_table(
+    console: Console, where: Source, *, out: Path, schema_out: Path | None, schema: Path | None
+) -> None:
+    """Write a table's profile and, if asked for, the schema it suggests."""
+    from sfumato.release.folders import write_text
+    from sfumato.release.report import render_profile
+    from sfumato.table import Schema, profile
+
+    _refuse_existing(schema_out)
+    table = _read(console, where)
+    known = Schema.read(schema).check(table) if schema is not None else None
+    with console.progress() as progress:
+        found = profile(table, known, progress=progress)
+    write_text(out, render_profile(found))
+    written = [f"profile: {out}"]
+    if schema_out is not None:
+        (known or Schema.suggest(table)).write(schema_out)
+        written.append(f"suggested schema, to be read and corrected: {schema_out}")
+    console.result(found.to_dict(), written)
+
+
+def start_plan(console: Console, where: Source, out: Path, *, force: bool) -> None:
+    """Write a starter plan and schema beside each other."""
+    from sfumato.cli.starter import starter_plan
+    from sfumato.release.folders import write_text
+    from sfumato.table import Schema
+
+    plan_file, schema_file = out / "plan.toml", out / "schema.toml"
+    if not force:
+        _refuse_existing(plan_file)
+        _refuse_existing(schema_file)
+    table = _read(console, where)
+    schema = Schema.suggest(table)
+    out.mkdir(parents=True, exist_ok=True)
+    schema.write(schema_file)
+    write_text(plan_file, starter_plan(where, out, schema))
+    console.result(
+        {"plan": str(plan_file), "schema": str(schema_file)},
+        [
+            f"schema, to be read and corrected: {schema_file}",
+            f"plan: {plan_file}",
+            f"then: sfumato run {plan_file} --out {out / 'study'}",
+        ],
+    )
+
+
+def run_plan(console: Console, plan_file: Path, out: Path, *, only_estimate: bool) -> None:
+    """Run a plan, or say how long it would take."""
+    from sfumato.release import Plan, run
+    from sfumato.release.estimate import estimate
+
+    plan = Plan.read(plan_file)
+    expected = estimate(plan)
+    for line in expected.describe():
+        console.say(line)
+    if only_estimate:
+        console.result(expected.to_dict(), [])
+        return
+    with console.progress() as progress:
+        study = run(plan, out, progress=progress)
+    console.result(_study_values(study), _study_words(study))
+
+
+def make_release(
+    console: Console,
+    where: Source,
+    schema_file: Path,
+    technique: str,
+    settings: dict[str, Any],
+    out: Path,
+    *,
+    file_format: str,
+    makes: str,
+    rows: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Make one release with one technique and write its folder.
+
+    Parameters
+    ----------
+    makes
+        What the command is for: "recoding" (anonymize) or "generator" (synthesize).
+    """
+    from sfumato.release import anonymize
+    from sfumato.release.registry import makes as what_it_makes
+    from sfumato.release.registry import technique as registered
+    from sfumato.table import Schema
+
+    kind = registered(technique)
+    made = what_it_makes(kind)
+    if made not in (makes, "unknown"):
+        other = "synthesize" if made == "generator" else "anonymize"
+        raise PlanError(f"the technique {technique!r} belongs to: sfumato {other}")
+    fitted = kind.of(settings)
+    schema = Schema.read(schema_file)
+    table = _read(console, where, schema)
+    with console.progress() as progress:
+        release = anonymize(
+            table, schema, fitted, name=out.resolve().name, rows=rows, seed=seed, progress=progress
+        )
+        verification = release.verify()
+        if not verification.passed:
+            raise _broken(verification)
+        folder = release.save(out, format=file_format)
+    console.result(_release_values(release, verification, folder), _release_words(release, folder))
+
+
+def evaluate_release(
+    console: Console,
+    real: Source,
+    released: Source,
+    control: Source | None,
+    schema_file: Path,
+    *,
+    target: str | None,
+    out: Path,
+    seed: int,
+) -> None:
+    """Measure a released file against the real one and write the report."""
+    from sfumato.release import evaluate
+    from sfumato.table import Schema
+
+    schema = Schema.read(schema_file)
+    table = _read(console, real, schema)
+    checked = schema.check(table)
+    if target is not None and target not in checked.columns:
+        from sfumato.errors import SchemaError, did_you_mean
+
+        hint = did_you_mean(target, checked.columns)
+        raise SchemaError(f"the table has no column {target!r} to learn.{hint}")
+    judged = _read(console, released)
+    if not set(judged.columns) & set(table.columns):
+        raise DataError(
+            f"{released.path or 'the released table'} shares no column with the real table: "
+            "is it a release of this one?"
+        )
+    others = None if control is None else _read(console, control, schema)
+    with console.progress() as progress:
+        evaluation = evaluate(
+            table,
+            judged,
+            schema,
+            control=others,
+            target=target,
+            name=Path(released.path or "release").name,
+            seed=seed,
+            progress=progress,
+        )
+    report = evaluation.save(out)
+    words = [*_figure_words(evaluation), f"report: {report}"]
+    console.result(evaluation.to_dict(), words)
+
+
+def verify_release(console: Console, released: Path, schema: Path | None, k: int | None) -> int:
+    """Recount a release's promises; return the exit code."""
+    from sfumato.privacy import KAnonymity
+    from sfumato.release import verify
+    from sfumato.table import Schema
+
+    known = None if schema is None else Schema.read(schema)
+    verification = verify(released, known, () if k is None else (KAnonymity(k),))
+    marks = {"passed": "✓", "failed": "✗", "not applicable": "–", "not run": "?"}
+    words = [
+        f"{marks[finding.status]} {finding.code} {finding.title}: {finding.explanation}"
+        for finding in verification.findings
+    ]
+    verdict = "every check that applies passed" if verification.passed else "NOT kept: see ✗ and ?"
+    console.result(verification.to_dict(), [*words, f"{verification.subject}: {verdict}"])
+    return 0 if verification.passed else 1
+
+
+def list_techniques(console: Console) -> None:
+    """Say which techniques there are and what can be set."""
+    from sfumato.release.registry import makes, technique, technique_names
+
+    values = {}
+    words = []
+    for name in technique_names():
+        kind = technique(name)
+        command = {"recoding": "anonymize", "generator": "synthesize"}.get(makes(kind), "run")
+        first = (kind.__doc__ or "").strip().partition("\n")[0]
+        settings = {
+            setting: "required" if field.is_required() else repr(field.get_default())
+            for setting, field in kind.model_fields.items()
+        }
+        values[name] = {"command": command, "what": first, "settings": settings}
+        words.append(f"{name}  (sfumato {command})  {first}")
+        words += [f"    {setting} = {given}" for setting, given in settings.items()]
+    console.result(values, words)
+
+
+def _read(console: Console, where: Source, schema: Schema | None = None) -> pl.DataFrame:
+    """Read a table as its schema says, and say what was found in it."""
+    from sfumato.table import read_with_report
+
+    if schema is not None:
+        said = {"missing": schema.missing, "types": {**schema.types, **where.types}}
+        given = {
+            name: value
+            for name, value in said.items()
+            if value and name not in where.model_fields_set
+        }
+        where = where.model_copy(update=given)
+    reading = read_with_report(where)
+    console.say(f"read {reading.frame.height:,} rows, {reading.frame.width} columns")
+    for note in reading.notes:
+        console.say(f"  {note}")
+    return reading.frame
+
+
+def _refuse_existing(path: Path | None) -> None:
+    if path is not None and path.exists():
+        raise PlanError(f"{path} exists: it may hold your corrections, so name another file")
+
+
+def _broken(verification: Verification) -> Exception:
+    from sfumato.errors import GuaranteeNotMet
+
+    failed = [
+        f"{finding.code} {finding.explanation}"
+        for finding in verification.findings
+        if finding.blocking and finding.status in ("failed", "not run")
+    ]
+    return GuaranteeNotMet(f"nothing was written, as a promise does not hold: {'; '.join(failed)}")
+
+
+def _release_values(release: Release, verification: Verification, folder: Path) -> dict[str, Any]:
+    return {
+        "folder": str(folder),
+        "certificate": release.certificate.to_dict(),
+        "verification": verification.to_dict(),
+    }
+
+
+def _release_words(release: Release, folder: Path) -> list[str]:
+    certificate = release.certificate
+    words = [f"{certificate.rows_out:,} rows released"]
+    if certificate.rows_suppressed:
+        words.append(f"{certificate.rows_suppressed:,} of them suppressed (written as *)")
+    words += [f"promised: {promise.sentence}" for promise in certificate.promises]
+    words += [f"not promised: {sentence}" for sentence in certificate.not_promised]
+    return [*words, f"release: {folder}", f"check it at any time: sfumato verify {folder}"]
+
+
+def _study_values(study: Study) -> dict[str, Any]:
+    return {
+        "report": str(study.report),
+        "releases": {
+            release.name: {
+                "folder": str(study.folder / release.folder),
+                "verified": release.verification.passed,
+                "evaluation": release.evaluation.to_dict(),
+            }
+            for release in study.releases
+        },
+    }
+
+
+def _study_words(study: Study) -> list[str]:
+    words = []
+    for release in study.releases:
+        words.append(f"{release.name}:")
+        words += [f"  {line}" for line in _figure_words(release.evaluation)]
+    return [*words, f"report to open: {study.report}"]
+
+
+def _figure_words(evaluation: Evaluation) -> list[str]:
+    """Say the figures that a reader asks for first; the report has them all."""
+    words = []
+    for key, figure in {**evaluation.risks, **evaluation.utility}.items():
+        if not (key in evaluation.risks or key.startswith(("auc/", "f1/"))):
+            continue
+        if not figure.computed:
+            words.append(f"{figure.name}: not computed, {figure.because}")
+            continue
+        interval = (
+            f" ({figure.interval[0]:.4g} to {figure.interval[1]:.4g})" if figure.interval else ""
+        )
+        protocol = f" [{key.split('/', 1)[1]}]" if "/" in key else ""
+        words.append(f"{figure.name}{protocol}: {figure.value:.4g}{interval} {figure.unit}")
+    return words
