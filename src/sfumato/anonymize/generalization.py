@@ -158,9 +158,11 @@ class TopBottomCoding(Rule):
         return self
 
     def apply(self, values: pl.Series, place: Place) -> pl.Series:
-        """Return the numbers, none beyond a border."""
+        """Return the numbers, none beyond a border; whole ones stay whole."""
         place.numbers("top and bottom coding", values)
-        return values.clip(self.bottom, self.top)
+        # widened, as a narrow type may not hold the border
+        wide = values.cast(pl.Int64 if values.dtype.is_integer() else pl.Float64)
+        return wide.clip(self.bottom, self.top)
 
     def describe(self, place: Place) -> str:  # noqa: ARG002
         """Return what is done."""
@@ -191,19 +193,18 @@ class Round(Rule):
         return self
 
     def apply(self, values: pl.Series, place: Place) -> pl.Series:
-        """Return the rounded numbers, of the same type."""
+        """Return the rounded numbers; whole ones stay whole."""
         place.numbers("round", values)
-        column = pl.col(values.name)
         if values.dtype.is_integer():
             base = int(self.round)
-            wide = column.cast(pl.Int64)
-            rounded = ((wide + base // 2).floordiv(base) * base).cast(values.dtype)
+            rounded = (pl.col(values.name).cast(pl.Int64) + base // 2).floordiv(base) * base
         else:
             # the decimals of the base clear what binary fractions add: 3 * 0.1 is 0.3 here
             exponent = Decimal(str(self.round)).normalize().as_tuple().exponent
             decimals = max(-int(exponent), 0)
-            rounded = ((column / self.round + 0.5).floor() * self.round).round(decimals)
-        return values.to_frame().select(rounded.cast(values.dtype)).to_series()
+            steps = (pl.col(values.name).cast(pl.Float64) / self.round + 0.5).floor()
+            rounded = (steps * self.round).round(decimals)
+        return values.to_frame().select(rounded).to_series()
 
     def describe(self, place: Place) -> str:  # noqa: ARG002
         """Return what is done."""

@@ -122,7 +122,7 @@ class NumberAxis:
     def widths(self, levels: Integers, first: Integers, last: Integers) -> Floats:
         """Return the range of the numbers as a share of the whole column's range."""
         if not len(self.values):
-            return np.zeros(len(levels))
+            return np.where(levels == BOTH, 1.0, 0.0)
         whole = self.values[-1] - self.values[0]
         clipped = np.minimum(last, len(self.values) - 1)
         span = self.values[clipped] - self.values[np.minimum(first, clipped)]

@@ -40,6 +40,9 @@ class Noise(Rule):
         so that no heap forms at the border.
     decimals
         Decimals that are released, 0 to 15; left out, those that the fitted column has.
+    by_person
+        Whether all rows of a person (the schema's ``person``) are moved by the same number, so
+        that many rows of one person cannot be averaged to find what the noise hides.
     """
 
     keywords: ClassVar[tuple[str, ...]] = ("noise",)
@@ -51,6 +54,7 @@ class Noise(Rule):
     scale: FiniteFloat = Field(gt=0)
     bounds: tuple[FiniteFloat, FiniteFloat] | None = None
     decimals: int | None = Field(default=None, ge=0, le=15)
+    by_person: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -61,27 +65,34 @@ class Noise(Rule):
     def fitted(self, values: pl.Series, place: Place) -> Self:
         """Find the decimals of the column."""
         place.numbers("noise", values)
+        if self.by_person and place.schema.person is None:
+            raise place.refuse("by_person", 'needs to know whose row it is: say person = "..."')
         if self.decimals is not None:
             return self
         return self.model_copy(update={"decimals": _decimals(values)})
 
     def apply(self, values: pl.Series, place: Place) -> pl.Series:
-        """Return the moved numbers, of the same type."""
+        """Return the moved numbers; whole ones stay whole."""
         place.numbers("noise", values)
         stream = place.draw()
         draws = stream.gaussians if self.noise == "gaussian" else stream.laplacians
-        moved = values.cast(pl.Float64).to_numpy() + self.scale * draws(len(values))
+        if self.by_person and place.persons is not None:
+            person = place.persons.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+            noise = draws(int(person.max(initial=0)) + 1)[person]
+        else:
+            noise = draws(len(values))
+        moved = values.cast(pl.Float64).fill_null(np.nan).to_numpy() + self.scale * noise
         if self.bounds is not None:
             moved = _folded(moved, *self.bounds)
-        if values.dtype.is_integer():
-            low, high = values.lower_bound()[0], values.upper_bound()[0]
-            moved = np.clip(np.rint(moved), max(low, -_EXACT_INTEGER), min(high, _EXACT_INTEGER))
+        whole = values.dtype.is_integer()
+        if whole:
+            moved = np.clip(np.rint(moved), -_EXACT_INTEGER, _EXACT_INTEGER)
         elif self.decimals is not None:
             moved = np.round(moved, self.decimals)
         if self.bounds is not None:
             moved = np.clip(moved, *self.bounds)
         released = pl.Series(values.name, moved, nan_to_null=True)
-        return released.cast(values.dtype)
+        return released.cast(pl.Int64) if whole else released
 
     def describe(self, place: Place) -> str:  # noqa: ARG002
         """Return what is done."""
@@ -90,7 +101,10 @@ class Noise(Rule):
         within = (
             "" if self.bounds is None else f", kept within {self.bounds[0]} to {self.bounds[1]}"
         )
-        return f"{kind} noise of mean 0 and {spread} {self.scale} added to each number{within}"
+        whose = ", the same for all rows of a person" if self.by_person else ""
+        return (
+            f"{kind} noise of mean 0 and {spread} {self.scale} added to each number{whose}{within}"
+        )
 
 
 class Swap(Rule):

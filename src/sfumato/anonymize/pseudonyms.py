@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sfumato.anonymize.recoding import Action
 from sfumato.anonymize.rule import Place, Rule
@@ -25,6 +26,13 @@ __all__ = ["KeySource", "Pseudonym", "ShiftDates"]
 
 _LEAST_BYTES = 16
 _LEAST_DIFFERENT = 8
+
+
+def _a_table(value: Any) -> Any:
+    """Refuse anything but a table of settings, without showing it: it may be the key itself."""
+    if not isinstance(value, Mapping | Settings):
+        raise PlanError('a table is needed that says where the key is, as { key_env = "NAME" }')
+    return value
 
 
 class KeySource(Settings):
@@ -40,6 +48,14 @@ class KeySource(Settings):
 
     key_file: str | None = Field(default=None, min_length=1)
     key_env: str | None = Field(default=None, min_length=1)
+
+    @field_validator("key_env")
+    @classmethod
+    def _a_name(cls, value: str | None) -> str | None:
+        # said without the value: it may be the key itself, written where its name belongs
+        if value is not None and not value.replace("_", "a").isalnum():
+            raise PlanError("key_env must be the name of an environment variable")
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -108,6 +124,8 @@ class Pseudonym(Rule):
 
     pseudonym: PseudonymSettings
 
+    _said = field_validator("pseudonym", mode="before")(_a_table)
+
     def fitted(self, values: pl.Series, place: Place) -> Self:  # noqa: ARG002
         """Check that the key is there."""
         self.pseudonym.key()
@@ -171,6 +189,8 @@ class ShiftDates(Rule):
     action: ClassVar[Action] = "perturbed"
 
     shift_dates: DateShift
+
+    _said = field_validator("shift_dates", mode="before")(_a_table)
 
     def fitted(self, values: pl.Series, place: Place) -> Self:
         """Check that the column holds dates, that persons are known, and that the key is there."""

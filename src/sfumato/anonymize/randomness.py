@@ -29,7 +29,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def digest(table: pl.DataFrame) -> bytes:
-    """Return the SHA-256 of a table's column names, types and cells, in their order.
+    """Return the SHA-256 of a table's column names, types and cells.
+
+    The order of the rows counts, that of the columns does not.
 
     Raises
     ------
@@ -37,6 +39,7 @@ def digest(table: pl.DataFrame) -> bytes:
         If a column is nested (lists, structures) or holds bytes.
     """
     state = hashlib.sha256()
+    table = table.select(sorted(table.columns))
     for name, dtype in table.schema.items():
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
             raise DataError(f"column {name!r} holds {dtype}: only plain values can be anonymized")
@@ -85,9 +88,12 @@ class RandomStream:
         return words.astype(np.uint64, copy=False)
 
     def uniforms(self, n: int, draw: str = "") -> Floats:
-        """Return ``n`` numbers in the open interval (0, 1), 53 bits each."""
-        high = (self.words(n, draw) >> np.uint64(11)).astype(np.float64)
-        return (high + 0.5) * 2.0**-53
+        """Return ``n`` numbers in the open interval (0, 1), 52 bits each.
+
+        With one bit more the greatest would be rounded to 1, whose logarithm is infinite.
+        """
+        high = (self.words(n, draw) >> np.uint64(12)).astype(np.float64)
+        return (high + 0.5) * 2.0**-52
 
     def gaussians(self, n: int) -> Floats:
         """Return ``n`` standard normal numbers (mean 0, standard deviation 1)."""

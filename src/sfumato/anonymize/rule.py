@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sfumato.anonymize.randomness import RandomStream
 from sfumato.anonymize.recoding import Action
-from sfumato.errors import PlanError, SchemaError, did_you_mean
+from sfumato.errors import HierarchyError, InternalError, PlanError, did_you_mean
 from sfumato.settings import Settings
 from sfumato.table import Schema
 
@@ -56,7 +56,7 @@ class Place:
     def draw(self) -> RandomStream:
         """Return the stream of a rule that draws."""
         if self.stream is None:
-            raise SchemaError(f"columns.{self.column}: no random stream was given")
+            raise InternalError(f"columns.{self.column}: no random stream was given")
         return self.stream
 
 
@@ -159,8 +159,15 @@ def _rule_from(column: str, values: Any) -> Rule:
     try:
         return next(iter(named))(**values)
     except PlanError as error:
-        _, _, text = str(error).partition(": ")
-        raise PlanError(f"columns.{column}: {text}") from None
+        raise PlanError(f"columns.{column}: {_without_class(str(error))}") from None
+    except HierarchyError as error:
+        raise HierarchyError(f"columns.{column}: {error}") from None
+
+
+def _without_class(message: str) -> str:
+    """Return a message without the name of a settings class, which is none of the plan's words."""
+    name, _, text = message.partition(": ")
+    return text if name.isidentifier() and name[0].isupper() else message
 
 
 def _descendants(kind: Any) -> list[type[Rule]]:

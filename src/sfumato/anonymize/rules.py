@@ -18,7 +18,7 @@ from sfumato.anonymize.recoding import Action, ColumnChange, Recoding
 from sfumato.anonymize.released import checked_columns
 from sfumato.anonymize.rule import Place, Rule, rules_from, rules_to_plain
 from sfumato.anonymize.suppression import LargeClasses, Suppressed
-from sfumato.errors import PlanError, did_you_mean
+from sfumato.errors import PlanError, SchemaError, did_you_mean
 from sfumato.privacy import Criterion, KAnonymity
 from sfumato.progress import Progress, silent
 from sfumato.settings import Settings
@@ -105,6 +105,8 @@ class Rules(Settings):
             if name not in full.columns:
                 hint = did_you_mean(name, full.columns)
                 raise PlanError(f"columns.{name}: the table has no such column.{hint}")
+        if self.k is not None and not full.quasi_identifiers:
+            raise SchemaError(f"k = {self.k} is about quasi-identifiers, but the schema has none")
         columns = {name: self._rules_of(name, column) for name, column in full.columns.items()}
         unfitted = RulesRecoding(replace_columns(self, columns), full, {}, None)
         fitted, released = unfitted._fitted(table, progress)
@@ -155,6 +157,11 @@ class RulesRecoding(Recoding):
     def promises(self) -> tuple[Criterion, ...]:
         """k-anonymity, if k was asked for."""
         return () if self.rules.k is None else (KAnonymity(self.rules.k),)
+
+    @property
+    def suppressed_rows(self) -> int:
+        """How many of the fitted rows were suppressed for the sake of k."""
+        return 0 if self.large is None else self.large.suppressed_rows
 
     def apply(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return the recoded rows.
@@ -248,7 +255,10 @@ class RulesRecoding(Recoding):
                 fitted.append(rule.fitted(values, place))
                 values = fitted[-1].apply(values, place)
             columns[name], released[new] = tuple(fitted), values.alias(new)
-        progress("recoding columns", 1, 1)
+        total = max(len(columns), 1)
+        progress("recoding columns", total, total)
+        if not released:
+            raise PlanError("every column is left out, so nothing would be released")
         types = {name: type_of(values) for name, values in released.items()}
         recoding = replace(self, rules=replace_columns(self.rules, columns), types=types)
         if self.rules.k is not None and self.rules.suppressed == "star":

@@ -75,15 +75,17 @@ class LargeClasses:
         GuaranteeNotMet
             If no class would be left.
         """
-        texts = _texts(released, columns)
         everybody = released.height if persons is None else persons.n_unique()
         refuse_small_table(k, everybody, counts_persons=persons is not None)
+        if not columns:
+            return cls((), suppressed, (), 0, released.height)
+        texts = _texts(released, columns)
         person = None if persons is None else "person of a row"
         counted = texts if persons is None else texts.with_columns(persons.alias("person of a row"))
         classes = EquivalenceClasses.of(counted, columns, person=person)
         tuples = texts.unique(maintain_order=True)
         large = classes.sizes >= k
-        if suppressed == "star" and columns:
+        if suppressed == "star":
             large &= (
                 ~tuples.select(pl.all_horizontal(pl.all().eq_missing(SUPPRESSED)))
                 .to_series()

@@ -144,7 +144,12 @@ class Tree:
         # numbered names, so that no column of the table can collide with ours
         keys = table.select(pl.col(name).alias(str(n)) for n, name in enumerate(names))
         tuples = keys.unique(maintain_order=True)
-        node = self._fall(tuples)
+        # from the rows rather than the tuples, so that an error counts rows
+        ladders = [
+            None if quasi.hierarchy is None else quasi.hierarchy.ladder(table[quasi.name])
+            for quasi in self.columns
+        ]
+        node = self._fall(tuples, ladders)
         labelled = tuples.with_columns(
             labels.gather(node).alias(f"label {number}")
             for number, labels in enumerate(self._node_labels)
@@ -179,10 +184,17 @@ class Tree:
         )
         return cls(columns, pl.DataFrame(values["nodes"], schema=_NODES))
 
-    def _fall(self, tuples: pl.DataFrame) -> Integers:
-        """Return the node at which each distinct tuple (m of them) ends."""
+    def _fall(self, tuples: pl.DataFrame, ladders: list[Ladder | None]) -> Integers:
+        """Return the node at which each distinct tuple (n of them) ends."""
         node = np.zeros(tuples.height, dtype=np.int64)
-        branches = [self._branch(tuples, kind) for kind in range(len(self._kinds))]
+        values = [
+            numbers_of_column(column) if ladder is None else ladder.codes(column)
+            for column, ladder in zip(tuples.iter_columns(), ladders, strict=True)
+        ]
+        branches = [
+            self._branch(kind, ladders[column], values[column])
+            for kind, (column, _) in enumerate(self._kinds)
+        ]
         keys, children, fan = self._edges
         falling = np.flatnonzero(self._cut_kind[node] >= 0)
         while len(falling):
@@ -203,17 +215,19 @@ class Tree:
             falling = falling[self._cut_kind[node[falling]] >= 0]
         return node
 
-    def _branch(self, tuples: pl.DataFrame, kind: int) -> npt.NDArray[Any]:
+    def _branch(
+        self, kind: int, ladder: Ladder | None, values: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
         """Return which way each tuple goes at a kind of cut; the number itself at a median cut."""
-        column, level = self._kinds[kind]
-        values = tuples[str(column)]
-        hierarchy = self.columns[column].hierarchy
-        if hierarchy is None:
-            if level == NUMBERS:
-                return numbers_of_column(values)
-            return values.is_null().cast(pl.Int64).to_numpy()
-        labels = hierarchy.generalize(values.alias(self.columns[column].name), level - 1)
-        return _positions(labels, self._vocabulary(kind))
+        _, level = self._kinds[kind]
+        if ladder is None:
+            return values if level == NUMBERS else np.isnan(values).astype(np.int64)
+        labels = pl.Series(ladder.labels[level - 1], dtype=pl.String)
+        if ladder.has_missing:
+            labels = labels.scatter(len(labels) - 1, None)
+        branch_of_group = _positions(labels, self._vocabulary(kind))
+        found: Integers = branch_of_group[ladder.levels[level - 1][values]]
+        return found
 
     @cached_property
     def _kinds(self) -> list[tuple[int, int]]:
