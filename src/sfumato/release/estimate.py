@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ class Estimate:
         longest = max(self.steps, key=lambda step: step.seconds)
         return (
             f"about {self.rows:,} rows, {self.columns} columns",
-            f"roughly {_time(self.seconds)} and {self.bytes_at_peak / 1e9:.1f} GB of memory; "
+            f"roughly {_time(self.seconds)} and {self.bytes_at_peak / 1e9:.1f} GB of memory",
             f"the longest part is {longest.what} ({_time(longest.seconds)})",
         )
 
@@ -155,7 +156,7 @@ def _training(
         return smote + rows * features * _ESTIMATOR
     hidden = learning.network.get("hidden", (256, 128, 64))
     layers = (features, *hidden, 1)
-    weights = sum(before * after for before, after in zip(layers, layers[1:], strict=False))
+    weights: int = sum(before * after for before, after in pairwise(layers))
     epochs = min(int(learning.network.get("epochs", 100)), _USUAL_EPOCHS)
     return smote + rows * epochs * (_ROW + weights * _WEIGHT)
 

@@ -206,9 +206,9 @@ class _Reader:
             elif isinstance(cause, ValidationError):  # settings in settings
                 self.problem(place, str(error), tuple(map(str, cause.errors()[0]["loc"])))
             else:
-                self.problem(place, str(error))
+                self.problem(place, str(error), _named_path(str(error)))
         except SchemaError as error:  # a hierarchy among a technique's settings
-            self.problem(place, str(error))
+            self.problem(place, str(error), _named_path(str(error)))
         return None
 
     def attempt(self, place: KeyPath, read: Callable[[], _Kind]) -> _Kind | None:
@@ -228,6 +228,12 @@ class _Reader:
         raise PlanError(
             "\n".join(f"{self.path}, line {line}: {sentence}" for line, sentence in ordered)
         )
+
+
+def _named_path(sentence: str) -> KeyPath:
+    """Return the path of keys with which a sentence such as "columns.age: ..." begins."""
+    begin, colon, _ = sentence.partition(": ")
+    return tuple(begin.split(".")) if colon and " " not in begin else ()
 
 
 def _settings_in(annotation: Any) -> type[Settings] | None:

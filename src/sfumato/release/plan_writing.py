@@ -61,7 +61,7 @@ def without_password(url: str) -> str:
     >>> without_password("postgresql://ann:secret@host/hospital")
     'postgresql://ann:***@host/hospital'
     """
-    hidden = re.sub(r"(?<=//)([^:/@]*):[^/]*@", r"\1:***@", url)
+    hidden = re.sub(r"(?<=://)([^:/@]*):[^/]*@", r"\1:***@", url)
     return re.sub(r"(?i)(password|passwd|pwd)=[^&\s;]*", r"\1=***", hidden)
 
 
