@@ -161,8 +161,8 @@ def test_suppressed_rows_are_near_to_everyone():
 
 
 def test_a_small_control_cannot_pass_as_safe():
-    people = population(24, 10)
-    figure = closest_record(people[:8], people[8:16], people[16:], seed=1)["nearer_to_train"]
+    people = population(230, 10)
+    figure = closest_record(people[:20], people[20:220], people[220:], seed=1)["nearer_to_train"]
     low, high = figure.interval
     assert high - low > 0.3
     assert "might well go unnoticed" in figure.meaning

@@ -273,3 +273,48 @@ def test_only_learned_cells_occur(codes, numbers):
     if drawn.len():
         assert known.min() <= drawn.min()
         assert drawn.max() <= known.max()
+
+
+def test_each_frequent_class_of_the_target_keeps_what_a_column_tells_of_it():
+    random = np.random.default_rng(10)
+    n = 6_000
+    level = random.normal(100, 15, n)
+    # Sick are the low and the high: no straight line tells them.
+    sick = (np.abs(level - 100) > 20) & (random.random(n) < 0.9)
+    table = pl.DataFrame({"level": level.round(1), "sick": sick})
+    sample = fit(table, Schema(target="sick", rest="other")).sample(n, seed=1)
+    extreme = (sample["level"] - 100).abs() > 20
+    assert sample.filter(extreme)["sick"].mean() == pytest.approx(0.9, abs=0.04)
+    assert sample.filter(~extreme)["sick"].mean() < 0.03
+    linear = fit(table, Schema(target="sick", rest="other"), by_target=False)
+    assert linear.target is None
+    assert linear.sample(n, seed=1).filter(~extreme)["sick"].mean() > 0.1
+
+
+def test_rare_classes_and_rows_without_a_target_are_learned_together():
+    random = np.random.default_rng(11)
+    table = pl.DataFrame(
+        {
+            "grade": pl.Series(["a"] * 3_000 + ["b"] * 900 + ["c"] * 60 + ["d"] * 3 + [None] * 37),
+            "dose": random.normal(size=4_000),
+            "only of a": pl.Series([1.5, 2.5] * 1_500 + [None] * 1_000),
+        }
+    )
+    model = fit(table, Schema(target="grade", rest="other"))
+    assert model.target == "grade"
+    assert [round(one.probability, 4) for one in model.strata] == [0.25, 0.75]
+    sample = model.sample(8_000, seed=1)
+    assert set(sample["grade"]) == {"a", "b", "c", None}
+    assert sample["grade"].value_counts(normalize=True).filter(pl.col("grade") == "c")[
+        "proportion"
+    ].item() == pytest.approx(0.015, abs=0.005)
+    assert sample.filter(pl.col("grade") == "b")["only of a"].is_null().all()
+    assert set(sample.filter(pl.col("grade") == "a")["only of a"]) == {1.5, 2.5}
+
+
+def test_a_target_with_many_values_is_a_column_like_any_other():
+    random = np.random.default_rng(12)
+    table = pl.DataFrame({"cost": random.lognormal(size=2_000), "age": random.normal(size=2_000)})
+    model = fit(table, Schema(target="cost", rest="other"))
+    assert model.target is None
+    assert len(model.strata) == 1

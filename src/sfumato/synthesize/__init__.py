@@ -4,7 +4,8 @@ A synthesizer is frozen settings; ``fit(table, schema)`` gives a generator, whic
 tells what it learned in words and draws as many rows as asked for, the same rows for the same seed.
 """
 
-from sfumato.synthesize.copula import CopulaGenerator, GaussianCopula
+from sfumato.synthesize.copula import GaussianCopula
+from sfumato.synthesize.copula_generator import CopulaGenerator
 from sfumato.synthesize.generator import Generator, Synthesizer
 
 __all__ = ["CopulaGenerator", "GaussianCopula", "Generator", "Synthesizer"]

@@ -2,7 +2,9 @@
 
 Every column is cut from a standard normal variable, so that its distribution is as learned; the
 normal variables are correlated just so that the columns correlate as they were seen to. A category
-is one column and one variable: a row always holds exactly one of its values.
+is one column and one variable: a row always holds exactly one of its values. Each frequent class of
+the schema's target gets distributions and correlations of its own, so that what a column tells of
+the target is kept whole, also where it is no straight line.
 
 References
 ----------
@@ -13,8 +15,8 @@ Y. Yuan, "Joint regression analysis of correlated data using Gaussian copulas", 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
@@ -23,17 +25,11 @@ from pydantic import Field
 from sfumato.errors import DataError
 from sfumato.progress import Progress, silent
 from sfumato.settings import Settings
-from sfumato.synthesize.columns import PRESENT, CodedColumn, ColumnCoding, code_column
-from sfumato.synthesize.correlation import (
-    hermite_coefficients,
-    latent_correlation,
-    nearest_correlation,
-    observed_correlation,
-    standard_scores,
-)
-from sfumato.synthesize.generator import Generator
-from sfumato.synthesize.margins import CategoryMargin, NumberMargin, fit_numbers, fit_parts
+from sfumato.synthesize.columns import CodedColumn, code_column
+from sfumato.synthesize.copula_generator import CopulaGenerator, Stratum
+from sfumato.synthesize.correlation import standard_scores
 from sfumato.synthesize.ordering import category_scores
+from sfumato.synthesize.variables import tie, variables_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,25 +39,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["CopulaGenerator", "GaussianCopula"]
+__all__ = ["GaussianCopula"]
 
-_BLOCK = 100_000  # rows drawn at a time
-_STATES = 3
-_NOT_KEPT = (
-    (
-        "Not kept: what three or more columns do together beyond their pairs, relations between "
-        "two columns that go up and then down, and exact rules such as one column computed from "
-        "others."
-    ),
-    (
-        "A category is laid on one axis: where two categories are tied in several ways at once, "
-        "the strongest tie is kept."
-    ),
-    (
-        "No formal promise: a sample of invented people is not anonymous by name, and this model "
-        "has no differential privacy. Judge it by its measured risks."
-    ),
-)
+_MOST_CLASSES = 20
+_ROWS_FOR_A_COLUMN = 5
 
 
 class GaussianCopula(Settings):
@@ -78,6 +59,12 @@ class GaussianCopula(Settings):
         "pool": such values become one value "(other)".
     cells
         Most cells in the distribution of a number.
+    by_target
+        Whether each class of the schema's target is learned by itself, if the target has at most
+        twenty values. Less frequent classes are learned together.
+    minimum_class
+        Least number of rows of such a class, at least 50; five rows for each column are needed in
+        any case.
 
     Examples
     --------
@@ -88,6 +75,8 @@ class GaussianCopula(Settings):
     minimum: int = Field(default=10, ge=2)
     rare: Literal["drop", "pool"] = "drop"
     cells: int = Field(default=1000, ge=10, le=10_000)
+    by_target: bool = True
+    minimum_class: int = Field(default=200, ge=50)
 
     def fit(
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
@@ -139,274 +128,49 @@ class GaussianCopula(Settings):
         progress("reading the columns", len(names), len(names))
         coded = _ordered(coded)
         progress("fitting the copula", 0, 1)
-        variables, columns = _variables(coded, people, self)
-        factor = _factor(variables)
-        progress("fitting the copula", 1, 1)
+        variables, columns = variables_of(coded, people, self)
+        groups = self._groups(coded, schema.target)
+        strata = []
+        for done, rows in enumerate(groups):
+            inside = variables
+            if len(groups) > 1:
+                inside = [variable.within(rows, people, self) for variable in variables]
+            margins = tuple(variable.margin for variable in inside)
+            strata.append(Stratum(rows.size / table.height, margins, tie(inside)))
+            progress("fitting the copula", done + 1, len(groups))
         return CopulaGenerator(
             columns=columns,
-            margins=tuple(variable.margin for variable in variables),
-            factor=factor,
+            strata=tuple(strata),
+            target=schema.target if len(groups) > 1 else None,
             schema=schema.select(names),
             left_out=left_out,
             minimum=self.minimum,
             rows=table.height,
         )
 
-
-@dataclass(frozen=True)
-class LearnedColumn:
-    """A column and the normal variables that it is cut from.
-
-    Parameters
-    ----------
-    coding
-        How the column is written.
-    value
-        The variable behind the column's values; None if no value is learned.
-    state
-        The variable behind whether there is a value; None if there always is one.
-    """
-
-    coding: ColumnCoding
-    value: int | None
-    state: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class CopulaGenerator(Generator):
-    """A fitted Gaussian copula. Made by :meth:`GaussianCopula.fit`.
-
-    Parameters
-    ----------
-    columns
-        The columns, in the order of the fitted table.
-    margins
-        What is cut from each normal variable.
-    factor
-        Lower Cholesky factor of the normal variables' correlations, shape (d, d).
-    schema
-        Schema of the sampled table.
-    left_out
-        Columns that were not learned, since they identify a person.
-    minimum
-        Least number of people behind a learned value or cell.
-    rows
-        Rows learned from.
-    """
-
-    columns: tuple[LearnedColumn, ...]
-    margins: tuple[CategoryMargin | NumberMargin, ...]
-    factor: Floats
-    schema: Schema
-    left_out: tuple[str, ...]
-    minimum: int
-    rows: int
-
-    def sample(self, n: int, *, seed: int) -> pl.DataFrame:
-        """Return ``n`` (at least 1) rows of people who never lived.
-
-        The same seed gives the same rows, and the first rows of a longer sample are those of a
-        shorter one.
-
-        Raises
-        ------
-        DataError
-            If ``n`` is below 1.
-        """
-        if n < 1:
-            raise DataError(f"A sample needs at least 1 row, not {n}")
-        random = np.random.default_rng(seed)
-        blocks = [
-            self._rows(random.standard_normal((min(_BLOCK, n - start), len(self.factor))))
-            for start in range(0, n, _BLOCK)
-        ]
-        return pl.concat(blocks)
-
-    def _rows(self, normal: Floats) -> pl.DataFrame:
-        from scipy.special import ndtr
-
-        # einsum without BLAS adds in one order whatever the number of threads: the same bytes.
-        uniform = ndtr(np.einsum("nk,jk->jn", normal, self.factor, optimize=False))
-        written = []
-        for column in self.columns:
-            content = state = None
-            if column.value is not None:
-                content = self.margins[column.value].draw(uniform[column.value])
-            if column.state is not None:
-                margin = self.margins[column.state]
-                state = margin.draw(uniform[column.state]).astype(np.int64)
-            written.append(column.coding.write(content, state, len(normal)))
-        return pl.DataFrame(written)
-
-    def describe(self) -> tuple[str, ...]:
-        """Return what was learned and what it cannot hold, a sentence each."""
-        learned = [
-            (
-                f"Learned from {self.rows:,} rows: the distribution of each of "
-                f"{len(self.columns)} columns, and how strongly each two of them go together."
-            ),
-            (
-                f"No value of a category, and no stretch of a number, that fewer than "
-                f"{self.minimum} people share is repeated; the most extreme values of a column are "
-                f"never handed out."
-            ),
-        ]
-        if self.left_out:
-            learned.append(
-                f"Not learned, since they point to a person: {', '.join(self.left_out)}. Every row "
-                f"stands for a person of its own."
-            )
-        learned += [
-            f"{column.coding.name}: {column.coding.dropped:.2%} of its values are each shared by "
-            f"too few people and do not occur in the sample."
-            for column in self.columns
-            if column.coding.dropped > 0
-        ]
-        return (*learned, *_NOT_KEPT)
-
-    def released_schema(self) -> Schema:
-        """Return the schema of the sampled table."""
-        return self.schema
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all that :meth:`from_dict` needs, as plain JSON values."""
-        return {
-            "columns": [
-                {"coding": column.coding.to_dict(), "value": column.value, "state": column.state}
-                for column in self.columns
-            ],
-            "margins": [margin.to_dict() for margin in self.margins],
-            "factor": [row[: i + 1].tolist() for i, row in enumerate(self.factor)],
-            "schema": self.schema.to_dict(),
-            "left_out": list(self.left_out),
-            "minimum": self.minimum,
-            "rows": self.rows,
-        }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the generator that :meth:`to_dict` described."""
-        from sfumato.table import Schema
-
-        columns = tuple(
-            LearnedColumn(ColumnCoding.from_dict(one["coding"]), one["value"], one["state"])
-            for one in values["columns"]
-        )
-        margins = tuple(
-            (NumberMargin if "low" in one else CategoryMargin).from_dict(one)
-            for one in values["margins"]
-        )
-        factor = np.zeros((len(margins), len(margins)))
-        for i, row in enumerate(values["factor"]):
-            factor[i, : i + 1] = row
-        return cls(
-            columns=columns,
-            margins=margins,
-            factor=factor,
-            # JSON files are written with sorted keys: put the columns back in their order.
-            schema=Schema.from_dict(values["schema"]).select([c.coding.name for c in columns]),
-            left_out=tuple(values["left_out"]),
-            minimum=values["minimum"],
-            rows=values["rows"],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Variable:
-    """What is cut from one normal variable, as it was seen.
-
-    Parameters
-    ----------
-    margin
-        The cells and their probabilities.
-    scores
-        The value of each cell that is correlated with other columns, ascending, shape (cells,).
-    cells
-        The cell of each row, -1 where there is none, shape (n,).
-    """
-
-    margin: CategoryMargin | NumberMargin
-    scores: Floats
-    cells: Integers
-
-
-def _variables(
-    coded: list[CodedColumn], people: Floats, settings: GaussianCopula
-) -> tuple[list[_Variable], tuple[LearnedColumn, ...]]:
-    """Return the normal variables to tie, and which column is cut from which."""
-    variables: list[_Variable] = []
-    columns = []
-    known: dict[bytes, int] = {}
-    for column in coded:
-        value = state = None
-        if _enough(people[column.there].sum(), settings.minimum):
-            value = len(variables)
-            variables.append(_values(column, people, settings))
-        learned = _learned_states(column, people, settings.minimum, has_values=value is not None)
-        if learned.any():
-            # Columns that lack their values in the very same rows share one variable: a row that
-            # was suppressed as a whole stays so.
-            key = learned.astype(np.int8).tobytes()
-            if key not in known:
-                known[key] = len(variables)
-                scores = np.arange(_STATES, dtype=np.float64)
-                variables.append(_Variable(fit_parts(learned, _STATES), scores, learned))
-            state = known[key]
-        columns.append(LearnedColumn(column.coding, value, state))
-    return variables, tuple(columns)
-
-
-def _values(column: CodedColumn, people: Floats, settings: GaussianCopula) -> _Variable:
-    """Return the variable behind a column's values."""
-    if column.coding.kind == "category":
-        codes = np.asarray(column.content, dtype=np.int64)
-        margin = fit_parts(codes, len(column.coding.values))
-        scores = column.scores
-        if scores is None:
-            scores = np.arange(len(column.coding.values), dtype=np.float64)
-        return _Variable(margin, scores, codes)
-    there = column.there
-    numbers, cells = fit_numbers(
-        np.asarray(column.content[there], dtype=np.float64),
-        people[there],
-        minimum=settings.minimum,
-        cells=settings.cells,
-        decimals=column.coding.decimals,
-        step=column.coding.step,
-    )
-    of_row = np.full(there.size, -1, dtype=np.int64)
-    of_row[there] = cells
-    return _Variable(numbers, (numbers.low + numbers.high) / 2, of_row)
-
-
-def _learned_states(
-    column: CodedColumn, people: Floats, minimum: int, *, has_values: bool
-) -> Integers:
-    """Return the state of each row; -1 for a state that too few people have, all 0 for none."""
-    weight = np.bincount(column.state, weights=people, minlength=_STATES)
-    learned = np.array([_enough(people_with, minimum) for people_with in weight])
-    learned[PRESENT] = has_values
-    if not learned.any():
-        learned[1 + int(weight[1:].argmax())] = True
-    if not learned[1:].any():
-        return np.zeros_like(column.state)
-    return np.where(learned[column.state], column.state, -1)
-
-
-def _factor(variables: list[_Variable]) -> Floats:
-    """Return the Cholesky factor of the correlations that the normal variables need."""
-    observed = np.full((len(variables[0].cells), len(variables)), np.nan)
-    coefficients = []
-    for i, variable in enumerate(variables):
-        standard = standard_scores(variable.margin.probability, variable.scores)
-        coefficients.append(hermite_coefficients(variable.margin.probability, standard))
-        observed[:, i] = np.where(variable.cells >= 0, standard[variable.cells], np.nan)
-    latent = latent_correlation(observed_correlation(observed), np.array(coefficients))
-    return np.asarray(np.linalg.cholesky(nearest_correlation(latent)))
-
-
-def _enough(people: float, minimum: int) -> bool:
-    return bool(people >= minimum - 1e-9)
+    def _groups(self, coded: list[CodedColumn], target: str | None) -> list[Integers]:
+        """Return the rows that are learned together: of each frequent class, and of the rest."""
+        everyone = [np.arange(len(coded[0].state))]
+        column = next((one for one in coded if one.coding.name == target), None)
+        if not self.by_target or column is None or not column.there.any():
+            return everyone
+        there = column.there
+        classes, codes = np.unique(column.content[there], return_inverse=True)
+        if not 2 <= classes.size <= _MOST_CLASSES:
+            return everyone
+        of_row = np.full(there.size, classes.size)
+        of_row[there] = codes
+        needed = max(self.minimum_class, _ROWS_FOR_A_COLUMN * len(coded))
+        groups = [np.flatnonzero(of_row == one) for one in range(classes.size)]
+        frequent = sorted((rows for rows in groups if rows.size >= needed), key=len)
+        if not frequent:
+            return everyone
+        rest = np.setdiff1d(everyone[0], np.concatenate(frequent))
+        if rest.size == 0:
+            return frequent
+        if rest.size >= needed:
+            return [*frequent, rest]
+        return [np.union1d(frequent[0], rest), *frequent[1:]]
 
 
 def _people(table: pl.DataFrame, person: str | None) -> Floats:
