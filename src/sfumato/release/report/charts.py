@@ -27,7 +27,6 @@ __all__ = [
     "yes_shares",
 ]
 
-Records = "Sequence[Mapping[str, Any]]"
 DASHES: tuple[list[int], ...] = (
     [1, 0],
     [6, 3],
@@ -68,7 +67,7 @@ def category_shares(
     records: Sequence[Mapping[str, Any]],
     versions: Mapping[str, int],
     cells: Sequence[str],
-) -> alt.Chart:
+) -> alt.TopLevelMixin:
     """Return a bar for each category and version below a grey bar for the real people.
 
     Parameters
@@ -106,7 +105,7 @@ def number_shares(
     cells: Sequence[str],
     width: int = 290,
     height: int = 120,
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """Return the real people as grey bars over a number's cells, and each version as a line.
 
     Parameters
@@ -145,7 +144,7 @@ def number_shares(
 
 def yes_shares(
     records: Sequence[Mapping[str, Any]], versions: Mapping[str, int], columns: Sequence[str]
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """Return one line per yes-or-no column: where the real people are and where each version is.
 
     Parameters
@@ -180,7 +179,7 @@ def curves(
     x_title: str,
     y_title: str,
     chance: Sequence[Mapping[str, float]],
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """Return ROC or precision-recall curves on the unit square.
 
     Parameters
@@ -213,7 +212,9 @@ def curves(
     return _configured((guess + drawn).properties(width=270, height=270))
 
 
-def training(records: Sequence[Mapping[str, Any]], versions: Mapping[str, int]) -> alt.Chart:
+def training(
+    records: Sequence[Mapping[str, Any]], versions: Mapping[str, int]
+) -> alt.TopLevelMixin:
     """Return losses by epoch: one panel per version, training dashed, validation solid.
 
     Parameters
@@ -249,7 +250,7 @@ def interval_dots(
     rows: Sequence[str],
     x_title: str,
     mark: float | None = None,
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """Return values with their 95 % intervals, one line per row name.
 
     Parameters
@@ -295,7 +296,7 @@ def histogram(
     height: int = 90,
     *,
     dates: bool = False,
-) -> alt.Chart:
+) -> alt.TopLevelMixin:
     """Return the bars of a number's histogram.
 
     Parameters
@@ -335,7 +336,7 @@ def bars(
     width: int = 180,
     *,
     names_width: int = 130,
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """Return one horizontal bar per category, in the order given, with its number beside it.
 
     Parameters
@@ -363,7 +364,7 @@ def bars(
     return _configured((drawn + numbers).properties(width=width, height=height))
 
 
-def heatmap(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> alt.LayerChart:
+def heatmap(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> alt.TopLevelMixin:
     """Return a correlation matrix: blue for negative, orange for positive, white for none.
 
     Parameters
@@ -402,8 +403,9 @@ def heatmap(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> alt.L
     return _configured(alt.layer(*layers).properties(width=alt.Step(step), height=alt.Step(step)))
 
 
-def _configured(chart: Any) -> Any:
-    return chart.configure(**_CONFIG)
+def _configured(chart: Any) -> alt.TopLevelMixin:
+    configured: alt.TopLevelMixin = chart.configure(**_CONFIG)
+    return configured
 
 
 def _counts() -> Any:

@@ -251,10 +251,12 @@ def _cells(kind: str, cells: Histogram) -> list[tuple[str, list[int]]]:
     labels = cells.labels
     places = list(range(len(labels)))
     if kind == "number":
-        return list(zip(_distinct([_tick(label) for label in labels]), ([at] for at in places)))
+        ticks = _distinct([_tick(label) for label in labels])
+        return [(tick, [at]) for tick, at in zip(ticks, places, strict=True)]
     proper = [at for at in places if labels[at] not in _LAST]
-    if proper and all(_NUMBER.search(labels[at]) for at in proper):
-        proper.sort(key=lambda at: float(_NUMBER.search(labels[at])[0]))
+    numbers = {at: _NUMBER.search(labels[at]) for at in proper}
+    if all(numbers.values()):  # such as "Age 18 to 24": in the order of their numbers
+        proper.sort(key=lambda at: float(found[0]) if (found := numbers[at]) else 0.0)
     last = [at for at in places if labels[at] in _LAST]
     if len(proper) > _MOST_CELLS:
         common = sorted(proper, key=lambda at: -cells.real[at])[: _MOST_CELLS - 1]

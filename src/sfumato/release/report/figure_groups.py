@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sfumato.release.report.wording import Reading, reading
+from sfumato.release.report.readings import Reading, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sfumato.evaluate import Figure
     from sfumato.release.evaluation import Evaluation
 
-__all__ = ["FigureGroup", "FigureRow", "left_out", "figure_groups"]
+__all__ = ["FigureGroup", "FigureRow", "figure_groups", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,27 @@ class FigureGroup:
     rows: tuple[FigureRow, ...]
 
 
-def figure_groups(figures: Mapping[str, Mapping[str, Figure]]) -> tuple[FigureGroup, ...]:
+def figure_groups(
+    figures: Mapping[str, Mapping[str, Figure]], rows_are_people: Collection[str] = ()
+) -> tuple[FigureGroup, ...]:
     """Return the figures of all versions, in the order in which they first appear.
 
     Parameters
     ----------
     figures
         For each version's name its figures by key.
+    rows_are_people
+        The versions of which each row is a real person's, recoded.
     """
     keys = dict.fromkeys(key for of_version in figures.values() for key in of_version)
     groups = []
     for key in keys:
         rows = tuple(
-            FigureRow(version, of_version[key], reading(of_version[key]))
+            FigureRow(
+                version,
+                of_version[key],
+                reading(of_version[key], rows_are_people=version in rows_are_people),
+            )
             for version, of_version in figures.items()
             if key in of_version
         )

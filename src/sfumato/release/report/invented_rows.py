@@ -1,4 +1,4 @@
-"""Invented people before and after a recoding, turned so that each column of the table is a line."""
+"""Invented people before and after a recoding, turned so that each column is a line."""
 
 from __future__ import annotations
 

@@ -46,13 +46,11 @@ PROTOCOLS = {
     ),
     "honest-smote": (
         "honest, with SMOTE",
-        "As above, but the rarer outcome is filled up with SMOTE, in the training rows only; the "
-        "test stays real.",
+        "The rarer outcome is filled up by SMOTE, in the training rows only; the test is real.",
     ),
     "as-published": (
         "as published",
-        "SMOTE is applied to the whole table before it is split. Shown only for comparison with "
-        "published numbers.",
+        "SMOTE on the whole table before it is split; shown only beside published numbers.",
     ),
 }
 

@@ -32,7 +32,7 @@ def score_chart(
     key, title
         The score's key in ``Learned.scores``, and its name.
     """
-    records = []
+    records: list[dict[str, Any]] = []
     for result in results:
         figure = result.scores.get(key)
         if result.rows_test_made or figure is None or figure.value is None:

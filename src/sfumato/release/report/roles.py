@@ -14,15 +14,14 @@ _MEANINGS = {
     "identifier": ("Identifiers", "They name a person by themselves; no version may hold them."),
     "quasi-identifier": (
         "Quasi-identifiers",
-        "Others may know them: a neighbour, an employer, another register. Alone they name nobody; "
-        "together they can single a person out.",
+        "Others may know them; together they can single a person out of the table.",
     ),
     "sensitive": (
         "Sensitive",
         "What nobody should learn about a named person; kept because the science needs it.",
     ),
     "target": ("Target", "What is to be predicted from the other columns."),
-    "other": ("Other", "Said to be known to few and of little harm; released as it is."),
+    "other": ("Other", "Said to be known to few and of little harm."),
 }
 
 

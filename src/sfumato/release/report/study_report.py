@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato.release.report import charts, palette
 from sfumato.release.report.distributions import distributions
+from sfumato.release.report.figure_groups import figure_groups, left_out
 from sfumato.release.report.invented_rows import invented_lines
 from sfumato.release.report.learning import SCORES, contests, leaks, positives, scored
 from sfumato.release.report.learning_charts import score_chart
 from sfumato.release.report.page import Section, render
-from sfumato.release.report.figure_groups import figure_groups, left_out
+from sfumato.release.report.readings import WIDE_INTERVAL
 from sfumato.release.report.roles import role_groups
 from sfumato.release.report.summary import card, opening, release_line
-from sfumato.release.report.wording import WIDE_INTERVAL, listing, plural
+from sfumato.release.report.wording import listing, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sfumato.anonymize.recoding import ColumnChange
     from sfumato.evaluate import Learned
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.study import Study
 
-__all__ = ["LIMITS", "NOT_TESTED", "evaluation_content", "render_study"]
+__all__ = ["evaluation_content", "render_study"]
 
 _SECTIONS = (
     Section("summary", "In plain words", "summary.html"),
@@ -37,27 +38,6 @@ _SECTIONS = (
     Section("promises", "What is promised, and what is not", "promises.html"),
     Section("making", "How it was made", "making.html"),
     Section("limits", "Limits, and where the methods come from", "limits.html"),
-)
-
-NOT_TESTED = (
-    "Not tested here: linking two partial views of a person, inferring one column from the others, "
-    "telling who took part (membership inference), reconstruction, and what several versions "
-    "reveal when they are put side by side."
-)
-
-LIMITS = (
-    "Each version is judged alone. Whoever holds two of them, or one of them and an earlier "
-    "release of the same people, can compare them; nothing here says what that reveals.",
-    "The roles of the columns are the data steward's statement. A column that others know, and "
-    "that is not called a quasi-identifier, is not protected and not counted.",
-    "k-anonymity hides who a row belongs to. It does not hide a sensitive value that everybody in "
-    "a class shares.",
-    "Intervals cover chance in who was sampled and set aside. They do not cover a better attacker, "
-    "or knowledge that was not assumed.",
-    "A synthetic version is not private by name: a model can repeat people whom it was shown. Only "
-    "what was measured is known, and it was measured for these files.",
-    "Distance to the closest record finds copies and near copies. It says little about people of "
-    "whom single traits leak.",
 )
 
 
@@ -98,7 +78,13 @@ def render_study(study: Study) -> str:
         },
         settings_text=_settings_text,
         plan_text=study.plan.to_toml(),
-        **evaluation_content(evaluations, versions, study.source.target, _sources_of(study)),
+        **evaluation_content(
+            evaluations,
+            versions,
+            study.source.target,
+            _sources_of(study),
+            [release.name for release in study.releases if not release.synthetic],
+        ),
     )
 
 
@@ -107,6 +93,7 @@ def evaluation_content(
     versions: Mapping[str, int],
     target: str | None,
     sources: Mapping[str, Mapping[str, str]],
+    rows_are_people: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what the sections about measurements show.
 
@@ -120,6 +107,8 @@ def evaluation_content(
         The column to predict, or None.
     sources
         Per version, the source column of each released column that is called otherwise.
+    rows_are_people
+        The versions of which each row is a real person's, recoded.
     """
     learned: list[Learned] = [
         result for evaluation in evaluations.values() for result in evaluation.learned
@@ -145,15 +134,15 @@ def evaluation_content(
         "scored": scored,
         "score_charts": [chart for chart in drawn if chart is not None],
         "positives": positives(learned),
-        "risk_groups": figure_groups({name: item.risks for name, item in evaluations.items()}),
+        "risk_groups": figure_groups(
+            {name: item.risks for name, item in evaluations.items()}, rows_are_people
+        ),
         "fidelity_groups": figure_groups(
             {name: fidelity.figures for name, fidelity in fidelities.items()}
         ),
         "compared": {name: versions[name] for name in fidelities},
         "not_run": left_out(evaluations),
         "wide_interval": WIDE_INTERVAL,
-        "not_tested": NOT_TESTED,
-        "limits": LIMITS,
         "sources": _sources(evaluations),
     }
 

@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sfumato.release.report.readings import reading
 from sfumato.release.report.wording import (
     amount,
     interval,
     listing,
     number,
     plural,
-    reading,
     score,
     share,
 )
@@ -20,8 +20,7 @@ from sfumato.release.report.wording import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sfumato.evaluate import Figure
-    from sfumato.evaluate import Learned
+    from sfumato.evaluate import Figure, Learned
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.study import SourceFacts, StudyRelease
 
@@ -120,17 +119,17 @@ def release_line(release: StudyRelease) -> str:
         they, are = ("it", "is") if many == 1 else ("they", "are")
         parts.append(f"{number(many)} {_PAST[action].format(they=they, are=are)}")
     columns = f" Columns: {listing(parts)}." if parts else ""
-    hidden = certificate.rows_suppressed
-    suppressed = (
-        f" In {plural(hidden, 'row')} all quasi-identifiers were suppressed ({_part(hidden, certificate.rows_out)})."
-        if hidden
-        else ""
-    )
-    return (
-        f"{rows}, one for each row that went in.{suppressed}{columns}"
-        if (certificate.rows_in == certificate.rows_out)
-        else f"{rows} of the {number(certificate.rows_in)} that went in.{suppressed}{columns}"
-    )
+    came = certificate.rows_in
+    kept = "one for each row that went in" if came == certificate.rows_out else f"of {number(came)}"
+    return f"{rows}, {kept}.{_suppressed_sentence(release)}{columns}"
+
+
+def _suppressed_sentence(release: StudyRelease) -> str:
+    hidden, all_rows = release.certificate.rows_suppressed, release.certificate.rows_out
+    if not hidden:
+        return ""
+    part = share(hidden / all_rows) if all_rows else share(None)
+    return f" In {plural(hidden, 'row')} ({part}) all quasi-identifiers were suppressed."
 
 
 def learned_sentences(evaluation: Evaluation) -> tuple[str, tuple[str, ...]]:
@@ -147,7 +146,7 @@ def learned_sentences(evaluation: Evaluation) -> tuple[str, tuple[str, ...]]:
     return headline, (*sentences, *_fidelity_sentence(evaluation))
 
 
-def found_sentences(evaluation: Evaluation, *, synthetic: bool = False) -> tuple[str, ...]:
+def found_sentences(evaluation: Evaluation, *, synthetic: bool | None = None) -> tuple[str, ...]:
     """Return a sentence for each of a few risk figures.
 
     Parameters
@@ -155,7 +154,8 @@ def found_sentences(evaluation: Evaluation, *, synthetic: bool = False) -> tuple
     evaluation
         Of one version.
     synthetic
-        Whether its rows were drawn from a model, so that no row stands for one person.
+        Whether its rows were drawn from a model, so that no row stands for one person; None if
+        that is not known.
     """
     counted = [evaluation.risks[key] for key in _COUNTED if key in evaluation.risks]
     sampled = [
@@ -164,18 +164,21 @@ def found_sentences(evaluation: Evaluation, *, synthetic: bool = False) -> tuple
         if figure.interval is not None or (not figure.computed and figure not in counted)
     ]
     chosen = [*counted, *sampled[:_MOST_SAMPLED]] or list(evaluation.risks.values())[:_MOST_SAMPLED]
-    sentences = tuple(_found_sentence(figure) for figure in chosen) or ("Not measured.",)
+    own = synthetic is False
+    sentences = tuple(_found_sentence(figure, rows_are_people=own) for figure in chosen) or (
+        "Not measured.",
+    )
     return (_NOBODY, *sentences) if synthetic else sentences
 
 
-def _found_sentence(figure: Figure) -> str:
+def _found_sentence(figure: Figure, *, rows_are_people: bool) -> str:
     if figure.value is None or figure.interval is None:
         return figure.meaning
     control = "" if figure.control is None else f"; control {amount(figure.control, figure.unit)}"
     return (
         f"{figure.name.capitalize()}: {amount(figure.value, figure.unit)} "
         f"(95% interval {interval(figure.interval, figure.unit)}{control}): "
-        f"{reading(figure).label}."
+        f"{reading(figure, rows_are_people=rows_are_people).label}."
     )
 
 
@@ -194,8 +197,10 @@ def _fidelity_sentence(evaluation: Evaluation) -> tuple[str, ...]:
     if figure is None or figure.value is None:
         return ()
     return (
-        f"Its columns' distributions differ from the real ones by {share(figure.value)} on "
-        "average (total variation).",
+        (
+            f"Its columns' distributions differ from the real ones by {share(figure.value)} on "
+            "average (total variation)."
+        ),
     )
 
 
@@ -204,7 +209,3 @@ def _failed(release: StudyRelease) -> str:
     if wrong:
         return f"A recount of the file does not confirm it ({listing(wrong)}): do not hand it out."
     return "The recount of the file is incomplete: see the findings."
-
-
-def _part(some: int, of: int) -> str:
-    return share(some / of) if of else share(None)

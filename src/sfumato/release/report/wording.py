@@ -1,24 +1,17 @@
-"""Numbers and figures in the words of a report: rounded for people, never said to be safe.
+"""Numbers as a report writes them: for people, not for machines.
 
-Three significant digits, thousands separators, percent where a number is a share. A risk is read
-against its comparison in one of three ways: evidence, no evidence at a stated sensitivity, or not
-enough data to say.
+Three significant digits, thousands separators, percent where a number is a share.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sfumato.evaluate import Figure
-
 __all__ = [
-    "WIDE_INTERVAL",
-    "Reading",
     "amount",
     "bytes_of",
     "duration",
@@ -26,19 +19,13 @@ __all__ = [
     "listing",
     "number",
     "plural",
-    "reading",
     "score",
     "share",
     "shorten",
 ]
 
-#: A 95 % interval of a share that spans more than this says too little (10 percentage points).
-WIDE_INTERVAL = 0.10
-
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NOT_COMPUTED = "not computed"
-
-Outcome = Literal["exact", "evidence", "none seen", "not enough", "not computed"]
 
 
 def number(value: float | None) -> str:
@@ -122,7 +109,7 @@ def amount(value: float | None, unit: str) -> str:
     return f"{number(value)} {unit}".rstrip()
 
 
-_UNITLESS = {"", "correlation", "score"}
+_UNITLESS = {"", "correlation", "score", "mean difference"}
 _SINGULAR = {
     "rows": "row",
     "classes": "class",
@@ -227,65 +214,6 @@ def bytes_of(size: float | None) -> str:
             break
         size /= 1000
     return f"{number(size)} {unit}"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a figure may be read: its outcome, a label of two or three words, a sentence."""
-
-    outcome: Outcome
-    label: str
-    sentence: str
-
-
-def reading(figure: Figure) -> Reading:
-    """Return what a risk figure says, and what it does not say.
-
-    A figure without interval is a count over the whole file. One with an interval is compared to
-    its control (people who are not in the release), or else to its baseline (a guess without the
-    release). Where the interval spans the comparison, the reader is told the largest excess that
-    the interval leaves room for; where it is wide, that nothing can be said.
-    """
-    if figure.value is None:
-        return Reading("not computed", _NOT_COMPUTED, f"Not computed: {figure.because}.")
-    if figure.interval is None:
-        return Reading("exact", "exact count", "")
-    low, high = figure.interval
-    reference = figure.control if figure.control is not None else figure.baseline
-    against = "people who are not in the release" if figure.control is not None else "chance"
-    wide = figure.unit == "share" and high - low > WIDE_INTERVAL
-    if reference is None:
-        if wide:
-            return Reading("not enough", "not enough evidence", _WIDE)
-        return Reading("exact", "estimate", "An estimate; there is nothing to compare it to.")
-    worse, room = (
-        (high < reference, reference - low)
-        if figure.direction == "higher is better"
-        else (low > reference, high - reference)
-    )
-    if worse:
-        gap = amount(abs(figure.value - reference), figure.unit)
-        points = gap.replace("%", " percentage points") if figure.unit == "share" else gap
-        return Reading(
-            "evidence",
-            "evidence of a leak",
-            f"The interval lies beyond the value for {against}: the excess is {points}.",
-        )
-    if wide:
-        return Reading("not enough", "not enough evidence", _WIDE)
-    limit = amount(max(room, 0.0), figure.unit)
-    points = limit.replace("%", " percentage points") if figure.unit == "share" else limit
-    return Reading(
-        "none seen",
-        "no excess seen",
-        f"No more than for {against}; an excess of up to {points} would not have been noticed.",
-    )
-
-
-_WIDE = (
-    "The interval is wide: the data cannot tell a safe release from an unsafe one here. "
-    "More control people or more attacks would narrow it."
-)
 
 
 def _decimals(value: float) -> int:
