@@ -179,8 +179,8 @@ class CopulaGenerator(Generator):
             ),
             (
                 f"No value of a category, and no stretch of a number, that fewer than "
-                f"{self.minimum} people share is repeated; the most extreme values of a column are "
-                f"never handed out."
+                f"{self.minimum} people share is repeated; an extreme value occurs only if as "
+                f"many people share it."
             ),
         ]
         if self.target is not None:
