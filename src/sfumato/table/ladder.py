@@ -31,6 +31,8 @@ SUPPRESSED = "*"
 MISSING_LABEL = "(missing)"
 """The label of the leaf that stands for a missing cell; its only ancestor is ``*``."""
 
+_ROWS_AT_ONCE = 2**20
+
 
 class Climber(Protocol):
     """One kind of hierarchy: how a value climbs from itself to the level below ``*``."""
@@ -158,10 +160,15 @@ class Ladder:
                 "none of the leaves that the ladder was made of"
             )
         kind = _POLARS_UNSIGNED[self.dtype.itemsize]
-        codes = replace_values(series, values, leaves, kind)
-        if self.has_missing:
-            codes = codes.fill_null(self.n_leaves - 1)
-        return codes.to_numpy()
+        codes = np.empty(len(series), dtype=self.dtype)
+        # part by part, so that what is needed on the way stays small beside the column
+        step = max(_ROWS_AT_ONCE, 8 * len(values))
+        for start in range(0, len(series), step):
+            part = replace_values(series.slice(start, step), values, leaves, kind)
+            if self.has_missing:
+                part = part.fill_null(self.n_leaves - 1)
+            codes[start : start + len(part)] = part.to_numpy()
+        return codes
 
     def decode(self, codes: npt.NDArray[Any], level: int = 0) -> pl.Series:
         """Return the label of each code at a level; missing cells stay missing below ``*``."""
