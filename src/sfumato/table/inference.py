@@ -60,10 +60,10 @@ class Parse:
 
     def values(self, text: pl.Expr) -> pl.Expr:
         """Return the values of texts; null where a text is no such value."""
-        if self.type in ("category", "text"):
-            return text
         if self.trim:
             text = text.str.strip_chars()
+        if self.type in ("category", "text"):
+            return text
         if self.type == "integer":
             whole = text.cast(pl.Int64, strict=False)
             if not self.given:
@@ -102,11 +102,9 @@ class Parse:
         elif self.type in ("date", "datetime"):
             wrong = wrong | (value.dt.year() < 1000)
         if self.type in ("integer", "number") and not self.given:
-            digits = text.str.strip_prefix("-")
-            zeros = digits.str.starts_with("0") & (digits.str.len_bytes() > 1)
-            if self.type == "number":
-                zeros = zeros & ~digits.str.slice(1, 1).is_in([self.decimal, "e", "E"])
-            wrong = wrong | zeros | text.str.starts_with("+")
+            # A code such as 007, -05 or +49: in the order of bytes ":" follows "9".
+            for low, high in (("00", "0:"), ("-00", "-0:"), ("+", ",")):
+                wrong = wrong | text.is_between(pl.lit(low), pl.lit(high), closed="left")
         return wrong.fill_null(False)  # noqa: FBT003
 
     def _number(self, text: pl.Expr) -> pl.Expr:
@@ -157,7 +155,7 @@ class Inferred:
     @property
     def settled(self) -> bool:
         """Whether more texts cannot change the finding for the better."""
-        return not (self.would_be or self.swapped or self.infinite)
+        return not (self.would_be or self.swapped or self.infinite or self.commas)
 
 
 def infer(texts: pl.Series, *, decimal: str = ".", day_first: bool | None = None) -> Inferred:
@@ -181,8 +179,10 @@ def infer(texts: pl.Series, *, decimal: str = ".", day_first: bool | None = None
     >>> infer(pl.Series(["1", "NA"])).would_be
     'integer'
     """
-    words = tuple(word for word in MISSING_WORDS if word in set(texts.filter(_is_word(texts))))
-    rest = texts.filter(~_is_word(texts))
+    is_word = _is_word(texts)
+    present = set(texts.filter(is_word).str.strip_chars())
+    words = tuple(word for word in MISSING_WORDS if word in present)
+    rest = texts.filter(~is_word)
     parse, swapped = _plainest(rest, decimal, day_first)
     kept = Parse("category", decimal=decimal)
     if parse is not None:

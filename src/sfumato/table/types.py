@@ -173,13 +173,12 @@ def _normal(column: pl.Series, where: str) -> pl.Series:
     if dtype in (pl.String, pl.Boolean, pl.Date, pl.Int64, pl.Float64):
         return column
     if dtype.is_integer():
-        fits = dtype.is_signed_integer() and dtype != pl.Int128
-        if not fits and len(column):
-            low, high = column.min(), column.max()
-            fits = low is None or (int(low) >= -_LARGEST and int(high) <= _LARGEST)  # type: ignore[arg-type]
-        return column.cast(pl.Int64 if fits else pl.String)
+        small = dtype in (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
+        return column.cast(pl.Int64 if small or _fits(column) else pl.String)
     if isinstance(dtype, pl.Decimal):
-        return column.cast(pl.Int64 if dtype.scale == 0 and _fits(column) else pl.Float64)
+        if dtype.scale == 0:
+            return column.cast(pl.Int64 if _fits(column) else pl.String)
+        return column.cast(pl.Float64)
     if dtype.is_float():
         return column.cast(pl.Float64)
     if isinstance(dtype, pl.Datetime):
@@ -193,5 +192,6 @@ def _normal(column: pl.Series, where: str) -> pl.Series:
 
 
 def _fits(column: pl.Series) -> bool:
-    magnitude = column.abs().max()
-    return magnitude is None or int(magnitude) <= _LARGEST  # type: ignore[arg-type]
+    """Whether whole numbers fit 64 signed bits."""
+    low, high = column.min(), column.max()
+    return low is None or (int(low) >= -_LARGEST and int(high) <= _LARGEST)  # type: ignore[arg-type]
