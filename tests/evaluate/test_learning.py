@@ -205,9 +205,10 @@ class TestModels:
         assert learned.scores["brier"].computed is (name != "svm")
 
     def test_an_estimator_takes_the_networks_place(self, heart: tuple) -> None:
-        by_name = train_and_test(*heart, target=TARGET, model="random-forest", seed=4)
+        train, test = heart[0][:600], heart[1]
+        by_name = train_and_test(train, test, target=TARGET, model="random-forest", seed=4)
         given = RandomForestClassifier(random_state=4)
-        by_object = train_and_test(*heart, target=TARGET, model=given, seed=9)
+        by_object = train_and_test(train, test, target=TARGET, model=given, seed=9)
         assert by_object.model == "RandomForestClassifier"
         assert np.array_equal(by_object.prediction.ranking, by_name.prediction.ranking)
         ranked = train_and_test(*heart, target=TARGET, model=LinearSVC())
@@ -360,7 +361,7 @@ class TestComparison:
         first, second = (one.prediction.ranking[:, 1] for one in (other, honest))
         for name, score in (("auc", roc_auc_score), ("average_precision", average_precision_score)):
             drawn = []
-            for _ in range(300):
+            for _ in range(200):
                 rows = random.integers(0, len(y), len(y))
                 drawn.append(score(y[rows], first[rows]) - score(y[rows], second[rows]))
             low, high = found[name].interval

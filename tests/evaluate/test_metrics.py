@@ -52,6 +52,7 @@ def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return positive, score
 
 
+@settings(max_examples=40)
 @given(scored())
 def test_binary_scores_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     positive, score = case
