@@ -93,7 +93,8 @@ class Recoding(ABC):
         """Write the recoding as JSON."""
         kind = f"{type(self).__module__}:{type(self).__qualname__}"
         content = {"sfumato": __version__, "kind": kind, "recoding": self.to_dict()}
-        Path(path).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
+        # keys stay in their order: that of the columns is the table's
+        Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
     @staticmethod
     def load(path: str | Path) -> Recoding:
