@@ -105,3 +105,9 @@ def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(report, "render_study", lambda study: f"<p>{study.name}</p>")
     monkeypatch.setattr(report, "render_evaluation", lambda one: f"<p>{one.release}</p>")
+
+
+@pytest.fixture
+def people():
+    """Draw other invented patients: ``people(rows, seed)``."""
+    return patients

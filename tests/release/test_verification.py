@@ -228,7 +228,7 @@ def test_a_promise_without_a_schema_is_refused(tmp_path):
 def test_a_file_that_is_no_table_is_one_clear_error(tmp_path, content):
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="bad.csv"):
+    with pytest.raises(DataError, match=r"bad\.csv"):
         verify(path, OTHERS)
     with pytest.raises(DataError, match="there is no such file"):
         verify(tmp_path / "absent.csv", OTHERS)

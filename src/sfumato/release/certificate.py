@@ -150,5 +150,5 @@ class Certificate:
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{path} is not a certificate that this sfumato can read") from None

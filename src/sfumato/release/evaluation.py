@@ -103,7 +103,7 @@ class Evaluation:
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{path} is not an evaluation that this sfumato can read") from None
 
     def write(self, path: str | Path) -> None:

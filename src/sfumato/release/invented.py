@@ -59,6 +59,7 @@ def invent(
     table: pl.DataFrame,
     schema: Schema,
     recodings: Sequence[Recoding],
+    columns: Sequence[str],
     *,
     people: int = 3,
     seed: int = 0,
@@ -73,6 +74,8 @@ def invent(
         Their schema.
     recodings
         The fitted recodings on the way to the release, in order.
+    columns
+        The release's columns, in its order.
     people
         How many to invent.
     seed
@@ -99,7 +102,7 @@ def invent(
             after = recoding.apply(after)
         if after.height == 1:
             stars = sum(value == SUPPRESSED for value in after.row(0))
-            shown.append((stars, person, after))
+            shown.append((stars, person, after.select(columns)))
     if not shown:
         return None
     # Who is in a group tells more about the recoding than a row of stars.

@@ -103,7 +103,8 @@ class Subject:
         certified = tuple(
             {"kind": promise.kind, **promise.settings} for promise in certificate.promises
         )
-        return cls(folder.name, cells, schema, (*certified, *asked), certificate, folder)
+        name = certificate.release
+        return cls(name, cells, schema, (*certified, *asked), certificate, folder)
 
     @cached_property
     def quasi_identifiers(self) -> list[str]:

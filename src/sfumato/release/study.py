@@ -168,7 +168,7 @@ class Study:
         return {
             "name": self.name,
             "sfumato": self.sfumato,
-            "source": asdict(self.source),
+            "source": {**asdict(self.source), "notes": list(self.source.notes)},
             "releases": [
                 {
                     "name": release.name,

@@ -222,7 +222,8 @@ class Workshop:
         invented = None
         if made.recoding is not None:
             seed = derived_seed(self.plan.seed, "invented")
-            invented = invent(self.split.train, self.schema, recodings, seed=seed)
+            columns = made.data.columns
+            invented = invent(self.split.train, self.schema, recodings, columns, seed=seed)
         release = StudyRelease(
             name=name,
             why=plan.why,

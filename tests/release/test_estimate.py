@@ -1,0 +1,72 @@
+"""A guess before long work: it knows the size without reading, and what makes it longer."""
+
+import polars as pl
+import pytest
+
+from sfumato.errors import PlanError
+from sfumato.release import Plan
+from sfumato.release.estimate import estimate
+
+
+def test_a_text_is_sized_by_its_first_lines(plan_file):
+    found = estimate(Plan.read(plan_file))
+    assert found.columns == 6
+    assert 380 <= found.rows <= 420
+    assert [step.what for step in found.steps][:3] == [
+        "reading the source",
+        "making 'clean'",
+        "measuring 'clean'",
+    ]
+    assert found.seconds == pytest.approx(sum(step.seconds for step in found.steps))
+    assert "about" in found.describe()[0]
+    assert found.to_dict()["seconds"] == found.seconds
+
+
+def test_a_parquet_file_is_counted(plan_file):
+    table = pl.DataFrame({"age": range(5000), "died": [0, 1] * 2500})
+    table.write_parquet(plan_file.with_name("p.parquet"))
+    text = plan_file.read_text().replace("patients.csv", "p.parquet")
+    plan_file.write_text(text)
+    found = estimate(Plan.read(plan_file))
+    assert (found.rows, found.columns) == (5000, 2)
+    plan_file.write_text(text.replace('"p.parquet"', '"p.parquet"\nn_rows = 70'))
+    assert estimate(Plan.read(plan_file)).rows == 70
+    plan_file.with_name("p.parquet").write_text("no parquet")
+    with pytest.raises(PlanError, match="is not a Parquet file"):
+        estimate(Plan.read(plan_file))
+
+
+def test_training_is_counted_per_model_protocol_and_size(plan_file):
+    text = plan_file.read_text()
+
+    def seconds(old, new):
+        plan_file.write_text(text.replace(old, new))
+        return estimate(Plan.read(plan_file)).seconds
+
+    usual = seconds("", "")
+    network = seconds('"naive-bayes"', '"mlp"')
+    assert network > usual
+    assert seconds('["naive-bayes"]', '["mlp"]\nnetwork = { epochs = 2 }') < network
+    assert seconds('["naive-bayes"]', '["mlp"]\nnetwork = { hidden = [8] }') < network
+    assert seconds('["naive-bayes"]', '["naive-bayes", "svm"]') > usual
+    assert seconds("control = 0.25", "control = 0") < usual
+
+
+def test_a_size_that_only_reading_tells_is_not_guessed(plan_file):
+    text = plan_file.read_text().replace(
+        'path = "patients.csv"', 'url = "sqlite:///x.db"\nquery = "patients"'
+    )
+    plan_file.write_text(text)
+    found = estimate(Plan.read(plan_file))
+    assert found.rows is None
+    assert found.describe() == ("how long it takes cannot be told before the source is read",)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (80, "80 s"), (600, "10 min"), (9000, "2.5 h")]
+)
+def test_times_are_told_in_round_words(seconds, text):
+    from sfumato.release.estimate import Estimate, EstimatedStep
+
+    found = Estimate(1000, 3, (EstimatedStep("work", seconds),), 2e9)
+    assert f"roughly {text} and 2.0 GB" in found.describe()[1]
