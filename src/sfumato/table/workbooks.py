@@ -73,33 +73,20 @@ def read_excel(source: Source, path: Path) -> Reading:
         raise DataError(f"{where}: its sheet {sheet!r} is empty")
     names = [name or "" for name in header.row(0)]
     check_names(names, where)
-    typed = _load(
-        workbook,
-        sheet,
-        where,
-        header_row=0,
-        n_rows=source.n_rows,
-        schema_sample_rows=None,
-        column_names=names,
-    )
-    texts = _load(
-        workbook,
-        sheet,
-        where,
-        header_row=0,
-        n_rows=source.n_rows,
-        dtypes="string",
-        column_names=names,
-    )
+    rows = source.n_rows
+    # All rows decide a column's type: a cell that does not fit it would be read as missing.
+    typed = _load(workbook, sheet, where, n_rows=rows, schema_sample_rows=None)
+    texts = _load(workbook, sheet, where, n_rows=rows, dtypes="string")
+    if texts.is_empty():
+        raise DataError(f"{where} has a header but no rows")
     columns: list[pl.Series] = []
     untyped: list[str] = []
-    for value, text in zip(typed.iter_columns(), texts.iter_columns(), strict=True):
-        # A cell that did not fit its column's type was read as missing: take the texts instead.
+    for name, value, text in zip(names, typed.iter_columns(), texts.iter_columns(), strict=True):
         if value.dtype == pl.String or value.null_count() > text.null_count():
-            columns.append(text)
-            untyped.append(text.name)
+            columns.append(text.alias(name))
+            untyped.append(name)
         else:
-            columns.append(_plain(value))
+            columns.append(_plain(value).alias(name))
     return finish(pl.DataFrame(columns), source, where, untyped=untyped)
 
 

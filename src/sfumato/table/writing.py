@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
@@ -65,18 +67,18 @@ def write(table: pl.DataFrame, path: str | Path, *, overwrite: bool = False) -> 
         raise DataError(f"{path} exists; name another file, or say overwrite")
     try:
         _write_complete(table, path, writer)
-    except OSError as error:
-        raise _refused(path, error.errno) from None
-    except pl.exceptions.ComputeError as error:
-        full = "No space left" in str(error) or "File too large" in str(error)
-        raise _refused(path, errno.ENOSPC if full else None) from None
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise _refused(path, error) from None
     return path
 
 
-def _refused(path: Path, code: int | None) -> EngineError:
-    if code in _FULL:
-        return EngineError(f"{path} could not be written: the disk is full; nothing was left there")
-    reason = os.strerror(code) if code else "the system refused"
+def _refused(path: Path, error: Exception) -> EngineError:
+    # Polars gives the number of the system's error only in its words.
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    code = getattr(error, "errno", None) or (int(told[1]) if told else None)
+    reason = "the system refused"
+    if code is not None:
+        reason = "the disk is full" if code in _FULL else os.strerror(code)
     return EngineError(f"{path} could not be written: {reason}; nothing was left there")
 
 
@@ -163,7 +165,8 @@ def _write_excel(table: pl.DataFrame, file: IO[bytes]) -> None:
         "strings_to_numbers": False,
         "remove_timezone": True,
     }
-    book = Workbook(file, options)
+    packed = io.BytesIO()
+    book = Workbook(packed, options)
     book.set_properties({"created": datetime(2000, 1, 1)})  # noqa: DTZ001
     formats = {
         "date": book.add_format({"num_format": "yyyy-mm-dd"}),
@@ -176,6 +179,7 @@ def _write_excel(table: pl.DataFrame, file: IO[bytes]) -> None:
         sheet.write_column(1, position, _as_naive_utc(column).to_list(), kind)
     sheet.freeze_panes(1, 0)
     book.close()
+    file.write(packed.getbuffer())
 
 
 def _as_naive_utc(column: pl.Series) -> pl.Series:
