@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.anonymize import Mondrian, MondrianRecoding, Recoding
-from sfumato.anonymize.partition import HierarchyAxis, NumberAxis, People, partition
+from sfumato.anonymize.axes import HierarchyAxis, NumberAxis
+from sfumato.anonymize.partition import partition
+from sfumato.anonymize.people import People
 from sfumato.errors import DataError, HierarchyError, PlanError, SchemaError
 from sfumato.privacy import KAnonymity
 from sfumato.table import Hierarchy, Schema

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from sfumato.anonymize.partition import Axis, HierarchyAxis, NumberAxis, People, partition
+from sfumato.anonymize.axes import Axis, HierarchyAxis, NumberAxis
+from sfumato.anonymize.partition import partition
+from sfumato.anonymize.people import People
 from sfumato.anonymize.reasons import why_changed, why_kept
 from sfumato.anonymize.recoding import ColumnChange, Recoding
 from sfumato.anonymize.released import checked_columns

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sfumato.anonymize.partition import BOTH, NUMBERS, Partition
+from sfumato.anonymize.axes import BOTH, NUMBERS
+from sfumato.anonymize.partition import Partition
 from sfumato.table import SUPPRESSED, Hierarchy, Ladder, interval_label
 
 __all__ = ["Quasi", "Tree", "numbers_of_column"]
