@@ -110,6 +110,12 @@ def test_names_can_be_given_to_a_file_without_a_header(put) -> None:
     ) == {"age": [39, 50], "work": [" State-gov", " Private"]}
 
 
+def test_a_first_line_that_may_be_a_row_is_told(put) -> None:
+    (note,) = read_with_report(put("39,Private,7\n50,Private,8\n")).notes
+    assert note.startswith("2 names are numbers")
+    assert read_with_report(put("a,b\n1,2\n")).notes == ()
+
+
 def test_plain_quotes_can_be_declared(put) -> None:
     path = put("height,n\n5'10\",1\n6',2\n")
     with pytest.raises(DataError, match=r"row 1 .* quoted = false"):
@@ -245,6 +251,8 @@ CANARY = "CANARY7391"
         ("a,b", "x.csv", {}, "a header but no rows"),
         (f"a,b,a\n1,2,{CANARY}\n", "x.csv", {}, "columns 1 and 3 have the same name 'a'"),
         (f"a,,b\n1,2,{CANARY}\n", "x.csv", {}, "column 2 has no name"),
+        (f"a,*\n1,{CANARY}\n", "x.csv", {}, r"column 2 is named '\*'"),
+        (f"a,^b.*$\n1,{CANARY}\n", "x.csv", {}, "column 2 is named .* a pattern"),
         (f"a,b,c\n1,2,3\n{CANARY},2\n", "x.csv", {}, "row 2 has 2 fields where the header has 3"),
         (f'a,b,c\n"1,2",2,3\n{CANARY},2\n', "x.csv", {}, "row 2 has 2 fields"),
         (f"a,b,c\n{CANARY}\n1,2,3\n", "x.csv", {}, "row 1 has 1 field where the header has 3"),
@@ -319,6 +327,13 @@ def test_gzip_cut_long_after_its_beginning(put) -> None:
     packed = gzip.compress(f"a,b\n{rows}".encode(), 1)
     with pytest.raises(DataError, match="is cut short"):
         read(put(packed[:-2000], "x.csv.gz"))
+
+
+def test_a_given_encoding_that_fails_after_the_first_megabyte(put) -> None:
+    path = put(b"name,n\n" + b"xxxxxxxxxx,1\n" * 100_000 + f"{CANARY}ü,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not encoded in utf-8: line 100,002") as caught:
+        read(path, encoding="utf-8")
+    assert CANARY not in str(caught.value)
 
 
 def test_absent_folder_and_forbidden_files(tmp_path: Path) -> None:

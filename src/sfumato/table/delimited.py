@@ -47,8 +47,8 @@ def read_delimited(source: Source, path: Path) -> Reading:
     try:
         return _read_as(source, path, decoded(head, encoding, path, whole=whole), encoding)
     except Malformed:
-        # The first megabyte was UTF-8; perhaps a later line is not.
-        later = encoding if source.encoding else recheck_encoding(path, encoding)
+        # The first megabyte was in that encoding; perhaps a later line is not.
+        later = recheck_encoding(path, encoding, given=source.encoding is not None)
         if later == encoding:
             raise explain_damage(path, encoding, source) from None
     try:
@@ -104,7 +104,7 @@ def _read_fields(source: Source, fields: Fields, path: Path, encoding: str) -> R
             column, found[text.name] = inferred_column(text, known, str(path))
             columns.append(column)
     frame = frame.with_columns(columns)
-    notes: list[str | None] = [_encoding_note(source, encoding)]
+    notes = [_encoding_note(source, encoding), _header_note(source, fields.dialect.names)]
     if last_empty and frame.width > 1:
         frame, note = drop_blank_lines(frame, fields, path)
         notes.append(note)
@@ -150,3 +150,11 @@ def _encoding_note(source: Source, encoding: str) -> str | None:
     if source.encoding or encoding.startswith("utf-8") or encoding == "utf-16":
         return None
     return f"the encoding {encoding} was guessed; say encoding = ... if letters look wrong"
+
+
+def _header_note(source: Source, names: tuple[str, ...]) -> str | None:
+    numbers = pl.Series(names).cast(pl.Float64, strict=False).is_not_null().sum()
+    if source.names or not numbers:
+        return None
+    some = "the name of a column is a number" if numbers == 1 else f"{numbers} names are numbers"
+    return f"{some}; if the first line is a row and no header, say names = [...]"

@@ -106,15 +106,26 @@ def in_utf8(path: Path, encoding: str) -> bytes:
             lines += block.count(b"\n")
 
 
-def recheck_encoding(path: Path, encoding: str) -> str:
-    """Return the encoding, or another one if a later part of the file is not in it."""
+def recheck_encoding(path: Path, encoding: str, *, given: bool) -> str:
+    """Return the encoding, or another one if a later part of the file is not in it.
+
+    Raises
+    ------
+    DataError
+        If it is not in it and the user gave it.
+    """
     decoder = codecs.getincrementaldecoder(encoding)()
+    lines = 0
     with open_bytes(path) as file:
         while True:
             block = file.read(_BLOCK)
             try:
                 decoder.decode(block, final=not block)
-            except UnicodeDecodeError:
+            except UnicodeDecodeError as error:
+                if given:
+                    lines += block[: error.start].count(b"\n")
+                    raise _undecodable(path, encoding, lines) from None
                 return find_encoding(block, str(path))
             if not block:
                 return encoding
+            lines += block.count(b"\n")

@@ -117,7 +117,10 @@ def type_of(column: pl.Series) -> ColumnType:
 
 
 def check_names(names: list[str], where: str) -> None:
-    """Raise :class:`DataError` if a column has no name or two have the same.
+    """Raise :class:`DataError` if a column has no name of its own.
+
+    Two columns may not have the same name, and none the name ``*`` (the suppressed value) or one
+    such as ``^a.*$``: Polars takes these two for patterns that stand for many columns.
 
     Parameters
     ----------
@@ -131,6 +134,11 @@ def check_names(names: list[str], where: str) -> None:
     for position, name in enumerate(names, 1):
         if not name.strip():
             raise DataError(f"{where}: column {position} has no name; give every column a name")
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise DataError(
+                f"{where}: column {position} is named {name!r}, which is a pattern and no name; "
+                "rename it (a file without a header line needs names = [...])"
+            )
     seen: dict[str, int] = {}
     for position, name in enumerate(names, 1):
         if name in seen:

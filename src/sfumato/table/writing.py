@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -83,23 +83,15 @@ def _refused(path: Path, error: Exception) -> EngineError:
 
 
 def _write_complete(table: pl.DataFrame, path: Path, writer: _Writer) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    part = Path(name)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             writer(table, file)
             file.flush()
             os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 _Writer = Callable[[pl.DataFrame, IO[bytes]], None]
