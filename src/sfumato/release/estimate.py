@@ -26,12 +26,20 @@ _UNKNOWN_TECHNIQUE = 1e-6
 _MEASURE = 6e-7  # fidelity, classes and hashes, seconds per cell
 _CLOSEST = 1.2e-8  # seconds per cell and hundred sampled rows
 _REPORT = 4.0  # seconds per release
-_ESTIMATOR = 3e-6  # a scikit-learn model, seconds per cell
-_SMOTE = 4e-6  # seconds per cell
-_WEIGHT = 5e-10  # the network, seconds per weight, row and epoch
-_ROW = 4e-6  # the same per row and epoch, whatever its size
+_ESTIMATOR = {  # seconds per cell
+    "decision-tree": 6e-6,
+    "gradient-boosting": 2.2e-7,
+    "logistic-regression": 3.5e-8,
+    "naive-bayes": 2.4e-8,
+    "random-forest": 3.5e-5,
+}
+_OTHER_ESTIMATOR = 1e-5
+_SMOTE = 1e-7  # seconds per cell
+_WEIGHT = 1.5e-10  # the network, seconds per weight, row and epoch
+_ROW = 1.5e-6  # the same per row and epoch, whatever its size
+_STEP = 5e-4  # seconds per step of a batch
 _USUAL_EPOCHS = 25  # early stopping ends it about there
-_BYTES_PER_CELL = 45  # source, release, recoded rows and matrices together
+_BYTES_PER_CELL = 110  # source, release, recoded rows and matrices together
 _LIBRARIES = 500e6  # bytes, before a row is read
 _FEATURES_PER_COLUMN = 2  # categories become several numbers
 _GZIP = 8  # how much larger a text is than its gzip
@@ -153,12 +161,13 @@ def _training(
         smote = rows * features * _SMOTE
         rows *= 1.8
     if model != "mlp":
-        return smote + rows * features * _ESTIMATOR
+        return smote + rows * features * _ESTIMATOR.get(model, _OTHER_ESTIMATOR)
     hidden = learning.network.get("hidden", (256, 128, 64))
     layers = (features, *hidden, 1)
     weights: int = sum(before * after for before, after in pairwise(layers))
     epochs = min(int(learning.network.get("epochs", 100)), _USUAL_EPOCHS)
-    return smote + rows * epochs * (_ROW + weights * _WEIGHT)
+    per_row = _ROW + _STEP / int(learning.network.get("batch_size", 256)) + weights * _WEIGHT
+    return smote + rows * epochs * per_row
 
 
 def _size(plan: Plan) -> tuple[int, int] | None:
