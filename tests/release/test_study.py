@@ -464,6 +464,32 @@ def test_progress_ends_every_bar_that_it_begins(plan_file, tmp_path):
     assert all(done == all_ for done, all_ in told.values()), told
 
 
+def test_a_release_of_a_release_is_told_as_one_change_of_the_source(plan_file, tmp_path):
+    text = plan_file.read_text()
+    more = """
+[[release]]
+name = "coarser"
+technique = "rules"
+of = "grouped"
+[release.columns]
+region = { map = { north = "N" }, other = "rest", rename = "side" }
+pressure = { round = 10 }
+age_group = { suppress = true }
+"""
+    text = text[: text.index('[[release]]\nname = "drawn"')] + more
+    plan_file.write_text(text + "\n[evaluation.learning]\nmodels = ['naive-bayes']\n")
+    coarser = run(plan_file, tmp_path / "out")["coarser"]
+    changes = {change.column: change for change in coarser.changes}
+    assert changes["age"].released_as is None
+    assert changes["region"].released_as == "side"
+    assert "; then " in changes["pressure"].how
+    assert changes["died"].action == "kept"
+    assert coarser.certificate.columns == ("sex", "side", "pressure", "died")
+    assert [step.release for step in coarser.certificate.steps] == ["grouped", "coarser"]
+    assert coarser.invented.columns_after == coarser.certificate.columns
+    assert [one.rows_test for one in coarser.evaluation.learned] == [100]
+
+
 def test_a_study_record_names_what_was_made(plan_file, tmp_path):
     study = run(Plan.read(plan_file), tmp_path / "out")
     record = json.loads((tmp_path / "out" / "study.json").read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -12,6 +12,7 @@ from sfumato.errors import DataError, SchemaError
 from sfumato.evaluate import Figure, Learned, class_risks, closest_record, fidelity, train_and_test
 from sfumato.progress import Progress, silent
 from sfumato.release.evaluation import Evaluation
+from sfumato.release.memory import Memory, Nothing
 from sfumato.release.plan import EvaluationPlan, derived_seed
 from sfumato.table import Role
 
@@ -20,32 +21,9 @@ if TYPE_CHECKING:
     from sfumato.evaluate import MultilayerPerceptron
     from sfumato.table import Schema
 
-__all__ = ["Compared", "Memory", "Nothing", "as_released", "assess", "persons_of"]
+__all__ = ["Compared", "as_released", "assess", "persons_of"]
 
 _SHARED_ENOUGH = 0.5
-
-
-class Memory(Protocol):
-    """Where results of training are kept, so that an interrupted study need not repeat them."""
-
-    def recall(self, key: Mapping[str, object]) -> Learned | None:
-        """Return what was learned under these settings, or None."""
-        ...
-
-    def keep(self, key: Mapping[str, object], learned: Learned) -> None:
-        """Keep a result."""
-        ...
-
-
-class Nothing:
-    """A memory that keeps nothing."""
-
-    def recall(self, key: Mapping[str, object]) -> Learned | None:  # noqa: ARG002
-        """Return None."""
-        return None
-
-    def keep(self, key: Mapping[str, object], learned: Learned) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class TomlLines:
 
     Examples
     --------
-    >>> lines = TomlLines.read('name = "x"\\n\\n[[release]]\\nk = 5\\n')
+    >>> lines = TomlLines.read('name = "x"\n\n[[release]]\nk = 5\n')
     >>> lines.line(("release", 0, "k")), lines.line(("release", 0, "rows"))
     (4, 3)
     """

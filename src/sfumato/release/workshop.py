@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato._version import __version__
 from sfumato.anonymize.recoding import ColumnChange, Recoding
-from sfumato.errors import DataError, GuaranteeNotMet, SfumatoError
+from sfumato.errors import GuaranteeNotMet, SfumatoError
 from sfumato.evaluate import Figure, Learned, compare
 from sfumato.progress import Progress
 from sfumato.release.assessment import Compared, as_released, assess, persons_of
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
+from sfumato.release.changes import all_changes, released_name
 from sfumato.release.evaluation import EVALUATION_FILE, Evaluation
 from sfumato.release.folders import (
     disk_errors,
@@ -28,6 +29,7 @@ from sfumato.release.folders import (
 )
 from sfumato.release.invented import invent
 from sfumato.release.making import Made, Origin, certify, fit, step_of
+from sfumato.release.memory import FileMemory
 from sfumato.release.plan import Plan, derived_seed
 from sfumato.release.release_folder import load_fitted, write_certificate, write_made
 from sfumato.release.splitting import Split
@@ -158,9 +160,9 @@ class Workshop:
         evaluation = assess(
             compared,
             self.plan.evaluation,
-            target=_released_as(self.facts.target, recodings, made),
+            target=released_name(self.facts.target, recodings),
             seed=self.plan.seed,
-            memory=_Memory(
+            memory=FileMemory(
                 work / "learned", self._fingerprint(release.name, with_evaluation=False)
             ),
             progress=self.progress,
@@ -245,7 +247,7 @@ class Workshop:
 
     def _changes(self, recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
         order = {column: position for position, column in enumerate(self.schema.columns)}
-        return tuple(sorted(_changes(recodings), key=lambda change: order[change.column]))
+        return tuple(sorted(all_changes(recodings), key=lambda change: order[change.column]))
 
     def _write_evidence(self, release: StudyRelease, folder: Path, fingerprint: str) -> None:
         from sfumato.release.report import render_study
@@ -275,28 +277,6 @@ class Workshop:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Memory:
-    """Results of training, one file each, until the release is finished."""
-
-    def __init__(self, folder: Path, made: str) -> None:
-        self._folder = folder
-        self._made = made
-
-    def recall(self, key: Mapping[str, object]) -> Learned | None:
-        try:
-            return Learned.from_dict(json.loads(self._path(key).read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, DataError):
-            return None
-
-    def keep(self, key: Mapping[str, object], learned: Learned) -> None:
-        text = json.dumps(learned.to_dict(), sort_keys=True, allow_nan=False)
-        write_text(self._path(key), text + "\n")
-
-    def _path(self, key: Mapping[str, object]) -> Path:
-        text = json.dumps({"made": self._made, **key}, sort_keys=True, default=str)
-        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
-
-
 def _read_release(place: Path) -> StudyRelease | None:
     """Return a finished release as its folder tells it, or None if this version cannot read it."""
     try:
@@ -306,38 +286,6 @@ def _read_release(place: Path) -> StudyRelease | None:
         return StudyRelease.from_dict(record, certificate, evaluation)
     except (OSError, ValueError, KeyError, TypeError, SfumatoError):
         return None
-
-
-def _released_as(target: str | None, recodings: Sequence[Recoding], made: Made) -> str | None:
-    """Return the name under which a source column is released, or None if it is not."""
-    for recoding in recodings:
-        names = {change.column: change.released_as for change in recoding.describe()}
-        target = names.get(target) if target is not None else None
-    return target if target in made.data.columns else None
-
-
-def _changes(recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
-    """Return what all recodings together do to each source column."""
-    changes: tuple[ColumnChange, ...] = ()
-    for position, recoding in enumerate(recodings):
-        described = recoding.describe()
-        if position == 0:
-            changes = described
-            continue
-        later = {change.column: change for change in described}
-        changes = tuple(
-            _joined(change, later[change.released_as]) if change.released_as in later else change
-            for change in changes
-        )
-    return changes
-
-
-def _joined(first: ColumnChange, then: ColumnChange) -> ColumnChange:
-    if then.action == "kept":
-        return replace(first, released_as=then.released_as)
-    if first.action == "kept":
-        return replace(then, column=first.column)
-    return replace(then, column=first.column, how=f"{first.how}; then {then.how}")
 
 
 def _differences(learned: Sequence[Learned], baseline: Sequence[Learned]) -> dict[str, Figure]:
