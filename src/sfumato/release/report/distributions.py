@@ -117,6 +117,7 @@ def distributions(
     fidelities: Mapping[str, Fidelity],
     versions: Mapping[str, int],
     sources: Mapping[str, Mapping[str, str]],
+    order: Sequence[str],
 ) -> Distributions:
     """Return the charts and tables of the section.
 
@@ -128,8 +129,10 @@ def distributions(
         Each version's position.
     sources
         Per version, the source column of each released column that is called otherwise.
+    order
+        The source's columns in the order to show them; others follow.
     """
-    columns = _by_source(fidelities, sources)
+    columns = _by_source(fidelities, sources, order)
     groups = [group for source, members in columns.items() for group in _groups(source, members)]
     agreeing = [group for group in groups if group.says_yes is not None]
     others = [group for group in groups if group.says_yes is None]
@@ -149,14 +152,16 @@ def distributions(
 
 
 def _by_source(
-    fidelities: Mapping[str, Fidelity], sources: Mapping[str, Mapping[str, str]]
+    fidelities: Mapping[str, Fidelity],
+    sources: Mapping[str, Mapping[str, str]],
+    order: Sequence[str],
 ) -> dict[str, list[Distance]]:
-    columns: dict[str, list[Distance]] = {}
+    columns: dict[str, list[Distance]] = {name: [] for name in order}
     for version, item in fidelities.items():
         for column in item.columns:
             source = sources.get(version, {}).get(column.name, column.name)
             columns.setdefault(source, []).append(Distance(version, column))
-    return columns
+    return {source: members for source, members in columns.items() if members}
 
 
 def _of_version(version: str, members: Sequence[Distance]) -> ColumnFidelity | None:

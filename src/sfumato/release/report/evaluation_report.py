@@ -45,6 +45,8 @@ def render_evaluation(evaluation: Evaluation) -> str:
         evaluation=evaluation,
         headline=headline,
         learned=learned,
+        noisy=(),
+        drawn_from_a_model=(),
         found=found_sentences(evaluation),
         **evaluation_content({evaluation.release: evaluation}, versions, target, {}),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sfumato.release.report.readings import Reading, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from sfumato.evaluate import Figure
     from sfumato.release.evaluation import Evaluation
@@ -29,20 +29,54 @@ class FigureRow:
 class FigureGroup:
     """One figure over all versions that have it.
 
-    ``meaning`` is empty where it differs from version to version; then each row says its own.
+    ``meaning`` and ``method`` (of the intervals) are empty where they differ from version to
+    version; then each row says its own.
     """
 
     name: str
     meaning: str
+    method: str
     direction: str
     source: str
     rows: tuple[FigureRow, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every version's figure was counted over the whole file, as far as computed."""
+        outcomes = {row.reading.outcome for row in self.rows}
+        return "exact" in outcomes and outcomes <= {"exact", "not computed"}
+
+    def of(self, version: str) -> FigureRow | None:
+        """Return a version's line, or None if it has no such figure."""
+        return next((row for row in self.rows if row.version == version), None)
+
+
+# The gravest first; figures that are not named here follow in their own order.
+_ORDER = (
+    "unique",
+    "smallest_class",
+    "smallest_class_without_suppressed",
+    "suppressed",
+    "prosecutor_highest",
+    "prosecutor_average",
+    "at_risk",
+    "marketer",
+    "classes",
+    "nearer_to_train",
+    "exact_copies",
+    "distance_lowest",
+    "distance_median",
+    "mean_total_variation",
+    "largest_distance",
+    "mean_association_difference",
+    "target_association_difference",
+)
 
 
 def figure_groups(
     figures: Mapping[str, Mapping[str, Figure]], rows_are_people: Collection[str] = ()
 ) -> tuple[FigureGroup, ...]:
-    """Return the figures of all versions, in the order in which they first appear.
+    """Return the figures of all versions, the gravest first.
 
     Parameters
     ----------
@@ -51,7 +85,9 @@ def figure_groups(
     rows_are_people
         The versions of which each row is a real person's, recoded.
     """
-    keys = dict.fromkeys(key for of_version in figures.values() for key in of_version)
+    present = dict.fromkeys(key for of_version in figures.values() for key in of_version)
+    keys = [key for key in _ORDER if key in present]
+    keys += [key for key in present if key not in _ORDER]
     groups = []
     for key in keys:
         rows = tuple(
@@ -64,10 +100,17 @@ def figure_groups(
             if key in of_version
         )
         figure = rows[0].figure
-        meanings = {row.figure.meaning for row in rows if row.figure.computed}
-        meaning = meanings.pop() if len(meanings) == 1 else ""
-        groups.append(FigureGroup(figure.name, meaning, figure.direction, figure.source, rows))
+        meaning = _shared([row.figure.meaning for row in rows if row.figure.computed])
+        method = _shared([row.figure.interval_method for row in rows if row.figure.interval])
+        groups.append(
+            FigureGroup(figure.name, meaning, method, figure.direction, figure.source, rows)
+        )
     return tuple(groups)
+
+
+def _shared(texts: Sequence[str]) -> str:
+    """Return the text if all are the same, or nothing."""
+    return texts[0] if len(set(texts)) == 1 else ""
 
 
 def left_out(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[str, str], ...]:

@@ -81,6 +81,8 @@ class Contest:
         One per version, in the study's order.
     guess
         The scores of an answer without the features, by key of ``SCORES``.
+    versions
+        The versions that took part, with their positions.
     matrices
         The confusion matrices.
     curves
@@ -96,6 +98,7 @@ class Contest:
     warning: str
     results: tuple[Learned, ...]
     guess: dict[str, str]
+    versions: dict[str, int]
     matrices: tuple[Matrix, ...]
     curves: tuple[tuple[str, Chart], ...]
     training: Chart | None
@@ -152,6 +155,17 @@ def positives(results: Sequence[Learned]) -> float | None:
     return None
 
 
+def model_name(model: str) -> str:
+    """Return a model's name in words.
+
+    Examples
+    --------
+    >>> model_name("mlp"), model_name("gradient-boosting")
+    ('neural network', 'gradient boosting')
+    """
+    return {"mlp": "neural network"}.get(model, model.replace("-", " "))
+
+
 def scored(result: Learned, key: str) -> str:
     """Return a score for a cell of a table, or a dash where it was not computed."""
     figure = result.scores.get(key)
@@ -166,7 +180,7 @@ def _contest(
     versions: Mapping[str, int],
 ) -> Contest:
     name, explanation = PROTOCOLS[protocol]
-    title = f"{model}, {name}"
+    title = f"{model_name(model)}, {name}"
     shown = {result.version: versions[result.version] for result in results}
     guess = {
         key: score(figure.baseline)
@@ -179,6 +193,7 @@ def _contest(
         warning=next((result.warning for result in results if result.warning), ""),
         results=tuple(results),
         guess=guess,
+        versions=shown,
         matrices=tuple(_matrix(result) for result in results if result.confusion is not None),
         curves=curve_charts(str(place), title, results, shown),
         training=training_chart(str(place), title, results, shown),

@@ -33,15 +33,17 @@ def score_chart(
         The score's key in ``Learned.scores``, and its name.
     """
     records: list[dict[str, Any]] = []
+    several = len({result.model for result in results}) > 1
     for result in results:
         figure = result.scores.get(key)
         if result.rows_test_made or figure is None or figure.value is None:
             continue
         low, high = figure.interval or (None, None)
+        model = f", {result.model}" if several else ""
         smote = ", with SMOTE" if result.protocol == "honest-smote" else ""
         records.append(
             {
-                "row": f"{result.version}, {result.model}{smote}",
+                "row": f"{result.version}{model}{smote}",
                 "version": result.version,
                 "value": figure.value,
                 "low": low,
@@ -131,7 +133,10 @@ def _curve(
     ]
     key = "auc" if kind == "roc" else "average_precision"
     if kind == "roc":
-        axes = ("false alarms among the others", f"found among {shorten(of, 24)}")
+        axes = (
+            "false alarms among the others",
+            f"found among {shorten(f'{results[0].target} = {of}', 32)}",
+        )
         chance = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
     else:
         axes = ("recall", "precision")

@@ -74,6 +74,7 @@ def _environment() -> Environment:
         wording.plural,
         wording.listing,
         wording.shorten,
+        wording.breakable,
         wording.duration,
     ):
         environment.filters[filter_of_numbers.__name__] = filter_of_numbers
@@ -83,8 +84,5 @@ def _environment() -> Environment:
 
 def _style() -> Markup:
     written = files("sfumato.release.report").joinpath("style.css").read_text("utf-8")
-    colours = "".join(
-        f".version-{place}{{--version:{colour}}}" for place, colour in enumerate(palette.SERIES)
-    )
     dark = f"@media screen and (prefers-color-scheme:dark){{{palette.dark_rules()}}}"
-    return Markup(f"{written}{colours}{dark}")  # noqa: S704 (our own style sheet)
+    return Markup(f"{written}{palette.light_rules()}{dark}")  # noqa: S704 (our own style sheet)

@@ -166,7 +166,7 @@ def correlation_chart(correlations: Correlations) -> Chart | None:
     ]
     return draw(
         charts.heatmap(records, names),
-        "correlations",
+        "correlation-map",
         f"Correlations of {plural(len(names), 'column')}",
         "The table below lists the strongest.",
     )

@@ -84,8 +84,8 @@ def reading(figure: Figure, *, rows_are_people: bool = False) -> Reading:
 
 
 _OWN_ROWS = (
-    "Each row is a real person's, recoded, so it lies near that person: this is how the version "
-    "was made, and the class figures above say what it means."
+    "Its rows are these people's own, recoded, so they lie near them; what this means for who can "
+    "be found is in the counts."
 )
 
 

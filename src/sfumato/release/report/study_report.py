@@ -14,7 +14,7 @@ from sfumato.release.report.learning_charts import score_chart
 from sfumato.release.report.page import Section, render
 from sfumato.release.report.readings import WIDE_INTERVAL
 from sfumato.release.report.roles import role_groups
-from sfumato.release.report.summary import card, opening, release_line
+from sfumato.release.report.summary import card, noisy_columns, opening, release_line
 from sfumato.release.report.wording import listing, plural
 
 if TYPE_CHECKING:
@@ -77,12 +77,20 @@ def render_study(study: Study) -> str:
             if release.invented is not None
         },
         settings_text=_settings_text,
+        names_of_releases=list(versions),
+        drawn_from_a_model=[release.name for release in study.releases if release.synthetic],
+        noisy=[
+            (release.name, columns)
+            for release in study.releases
+            if not release.synthetic and (columns := noisy_columns(release))
+        ],
         plan_text=study.plan.to_toml(),
         **evaluation_content(
             evaluations,
             versions,
             study.source.target,
             _sources_of(study),
+            list(study.source.roles),
             [release.name for release in study.releases if not release.synthetic],
         ),
     )
@@ -93,6 +101,7 @@ def evaluation_content(
     versions: Mapping[str, int],
     target: str | None,
     sources: Mapping[str, Mapping[str, str]],
+    order: Sequence[str] = (),
     rows_are_people: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what the sections about measurements show.
@@ -107,6 +116,8 @@ def evaluation_content(
         The column to predict, or None.
     sources
         Per version, the source column of each released column that is called otherwise.
+    order
+        The source's columns in their order.
     rows_are_people
         The versions of which each row is a real person's, recoded.
     """
@@ -118,6 +129,7 @@ def evaluation_content(
         for name, evaluation in evaluations.items()
         if evaluation.fidelity is not None
     }
+    risks = figure_groups({name: item.risks for name, item in evaluations.items()}, rows_are_people)
     drawn = (
         score_chart(learned, versions, "auc", "AUC"),
         score_chart(learned, versions, "average_precision", "Average precision"),
@@ -127,16 +139,16 @@ def evaluation_content(
         "colours": palette.SERIES,
         "dashes": [" ".join(map(str, dash)) for dash in charts.DASHES],
         "target": target,
-        "distributions": distributions(fidelities, versions, sources),
+        "distributions": distributions(fidelities, versions, sources, order),
         "contests": contests(learned, versions),
         "leaks": leaks(learned),
         "scores": SCORES,
         "scored": scored,
         "score_charts": [chart for chart in drawn if chart is not None],
         "positives": positives(learned),
-        "risk_groups": figure_groups(
-            {name: item.risks for name, item in evaluations.items()}, rows_are_people
-        ),
+        "counted": [group for group in risks if group.exact],
+        "searched": [group for group in risks if not group.exact],
+        "assessed": {name: versions[name] for name in evaluations},
         "fidelity_groups": figure_groups(
             {name: fidelity.figures for name, fidelity in fidelities.items()}
         ),

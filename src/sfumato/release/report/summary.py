@@ -24,14 +24,27 @@ if TYPE_CHECKING:
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.study import SourceFacts, StudyRelease
 
-__all__ = ["Card", "card", "found_sentences", "learned_sentences", "opening", "release_line"]
+__all__ = [
+    "Card",
+    "card",
+    "found_sentences",
+    "learned_sentences",
+    "noisy_columns",
+    "opening",
+    "release_line",
+]
 
-_COUNTED = ("unique", "smallest_class", "at_risk")
-_MOST_SAMPLED = 3
-_NOBODY = (
-    "No row stands for one person: rows that are alone below are not people found, and a person "
-    "can still be recognised where the model repeats somebody."
-)
+_COUNTED = {
+    "unique": "{} of its rows are alone with their quasi-identifiers.",
+    "smallest_class": "The smallest group of rows that are alike counts {}.",
+    "prosecutor_average": (
+        "Who knows the quasi-identifiers of a person in it points at the right row with a chance "
+        "of {} on average."
+    ),
+}
+_SEARCHED = ("nearer_to_train", "exact_copies")
+_NOBODY = "No row is one person's: a row that is alone is no person found."
+_PEOPLE = "Each row is a real person's, so a row that is alone is a person who can be found."
 _PAST = {
     "kept": "released as {they} {are}",
     "suppressed": "left out",
@@ -64,8 +77,8 @@ def opening(source: SourceFacts, releases: Sequence[StudyRelease]) -> str:
     made = plural(len(releases), "version")
     names = listing([release.name for release in releases])
     control = (
-        f" Before that, {plural(source.control_rows, 'row')} were set aside; no version was made "
-        "from them, and every figure below is measured against them."
+        f" Before that, {plural(source.control_rows, 'row')} were set aside: no version was made "
+        "from them, and what is learned or searched below is tested on them."
         if source.control_rows
         else " No rows were set aside, so no figure below has people to compare with who were not "
         "in the data."
@@ -89,20 +102,53 @@ def card(release: StudyRelease, place: int) -> Card:
     """
     certificate = release.certificate
     headline, learned = learned_sentences(release.evaluation)
-    promised = tuple(promise.sentence for promise in certificate.promises)
-    kept = release.verification.passed
-    recount = "A recount of the file confirms it." if kept else _failed(release)
+    promised = [promise.sentence for promise in certificate.promises]
+    promised = promised or ["Nothing about the people in it."]
+    if not release.verification.passed:
+        promised.append(_failed(release))
+    elif certificate.promises:
+        promised.append("A recount of the file confirms it.")
     return Card(
         name=release.name,
         place=place,
-        technique=f"{release.technique}, from “{release.of}”" if release.of else release.technique,
+        technique=_technique(release),
         what=tuple(text for text in (release.why, release_line(release)) if text),
         headline=headline,
         learned=learned,
-        found=found_sentences(release.evaluation, synthetic=release.synthetic),
-        promised=(*promised, recount) if promised else ("Nothing about the people in it.",),
+        found=(
+            *found_sentences(release.evaluation, synthetic=release.synthetic),
+            *_noise_sentence(release),
+        ),
+        promised=tuple(promised),
         not_promised=certificate.not_promised[:2],
     )
+
+
+def _technique(release: StudyRelease) -> str:
+    origin = f", learned from “{release.of}”" if release.of else ""
+    return f"technique: {release.technique}{origin}"
+
+
+def noisy_columns(release: StudyRelease) -> tuple[str, ...]:
+    """Return the quasi-identifiers that are released with noise, by their released names."""
+    return tuple(
+        change.released_as
+        for change in release.changes
+        if change.action == "perturbed"
+        and change.released_as in release.certificate.quasi_identifiers
+    )
+
+
+def _noise_sentence(release: StudyRelease) -> tuple[str, ...]:
+    names = noisy_columns(release)
+    if not names or release.synthetic:
+        return ()
+    carry = "carries" if len(names) == 1 else "carry"
+    sentence = (
+        f"{listing(names)} {carry} noise: the figures count the noisy values as if they were "
+        "known exactly, so they are upper limits."
+    )
+    return (sentence,)
 
 
 def release_line(release: StudyRelease) -> str:
@@ -141,7 +187,7 @@ def learned_sentences(evaluation: Evaluation) -> tuple[str, tuple[str, ...]]:
         return "", ("No model was trained on it.", *_fidelity_sentence(evaluation))
     first = honest[0]
     area = first.scores["auc"]
-    headline = f"AUC {score(area.value)}" if area.computed else ""
+    headline = f"AUC {score(area.value)} for {first.target}" if area.computed else ""
     sentences = [_learned_sentence(first)]
     return headline, (*sentences, *_fidelity_sentence(evaluation))
 
@@ -157,38 +203,49 @@ def found_sentences(evaluation: Evaluation, *, synthetic: bool | None = None) ->
         Whether its rows were drawn from a model, so that no row stands for one person; None if
         that is not known.
     """
-    counted = [evaluation.risks[key] for key in _COUNTED if key in evaluation.risks]
-    sampled = [
-        figure
-        for figure in evaluation.risks.values()
-        if figure.interval is not None or (not figure.computed and figure not in counted)
-    ]
-    chosen = [*counted, *sampled[:_MOST_SAMPLED]] or list(evaluation.risks.values())[:_MOST_SAMPLED]
-    own = synthetic is False
-    sentences = tuple(_found_sentence(figure, rows_are_people=own) for figure in chosen) or (
-        "Not measured.",
-    )
-    return (_NOBODY, *sentences) if synthetic else sentences
+    counted = _COUNTED if not synthetic else dict(list(_COUNTED.items())[:2])
+    risks = evaluation.risks
+    found = [_counted(risks[key], words) for key, words in counted.items() if key in risks]
+    if synthetic is not False:
+        leaks = [key for key, figure in risks.items() if reading(figure).outcome == "evidence"]
+        searched = dict.fromkeys((*_SEARCHED, *leaks))
+        found += [_searched(risks[key]) for key in searched if key in risks]
+    if not found:
+        return ("Not measured.",)
+    first = {True: (_NOBODY,), False: (_PEOPLE,), None: ()}[synthetic]
+    return (*first, *found)
 
 
-def _found_sentence(figure: Figure, *, rows_are_people: bool) -> str:
-    if figure.value is None or figure.interval is None:
-        return figure.meaning
-    control = "" if figure.control is None else f"; control {amount(figure.control, figure.unit)}"
+def _counted(figure: Figure, words: str) -> str:
+    if figure.value is None:
+        return f"{_capital(figure.name)}: not computed, because {figure.because}."
+    return words.format(amount(figure.value, figure.unit))
+
+
+def _searched(figure: Figure) -> str:
+    name = _capital(figure.name)
+    if figure.value is None:
+        return f"{name}: not computed, because {figure.because}."
+    bounds = "" if figure.interval is None else f"95% interval {interval(figure.interval)}; "
+    reference = figure.control if figure.control is not None else figure.baseline
+    against = "control" if figure.control is not None else "chance"
     return (
-        f"{figure.name.capitalize()}: {amount(figure.value, figure.unit)} "
-        f"(95% interval {interval(figure.interval, figure.unit)}{control}): "
-        f"{reading(figure, rows_are_people=rows_are_people).label}."
+        f"{name}: {amount(figure.value, figure.unit)} ({bounds}{against} "
+        f"{amount(reference, figure.unit)}): {reading(figure).label}."
     )
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _learned_sentence(result: Learned) -> str:
     area, precision = result.scores["auc"], result.scores["average_precision"]
-    bounds = f" (95% interval {interval(area.interval, 'score')})" if area.interval else ""
+    bounds = f"95% interval {interval(area.interval, 'score')}, on " if area.interval else "On "
     return (
-        f"The chance that a model trained on it ranks a person with the outcome above one without"
-        f"{bounds}, on {plural(result.rows_test, 'real person', 'real people')} it never saw. "
-        f"Average precision {score(precision.value)}, F1 {score(result.scores['f1'].value)}."
+        f"{bounds}{plural(result.rows_test, 'real person', 'real people')} whom the model never "
+        f"saw; a coin reaches 0.5. Average precision {score(precision.value)}, "
+        f"F1 {score(result.scores['f1'].value)}."
     )
 
 
@@ -207,5 +264,5 @@ def _fidelity_sentence(evaluation: Evaluation) -> tuple[str, ...]:
 def _failed(release: StudyRelease) -> str:
     wrong = [f.code for f in release.verification.findings if f.blocking and f.status == "failed"]
     if wrong:
-        return f"A recount of the file does not confirm it ({listing(wrong)}): do not hand it out."
-    return "The recount of the file is incomplete: see the findings."
+        return f"A recount of the file failed ({listing(wrong)}): it must not be handed out."
+    return "The recount of the file is incomplete, so nothing is confirmed: see the findings."

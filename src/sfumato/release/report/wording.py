@@ -6,13 +6,17 @@ Three significant digits, thousands separators, percent where a number is a shar
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
     "amount",
+    "breakable",
     "bytes_of",
     "duration",
     "interval",
@@ -24,6 +28,8 @@ __all__ = [
     "shorten",
 ]
 
+# Between the words of a name, and within a piece of 24 letters or more.
+_BREAKS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[_./-])(?=\w)|(?<=\w{24})(?=\w)")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NOT_COMPUTED = "not computed"
 
@@ -41,18 +47,18 @@ def number(value: float | None) -> str:
     >>> number(237630), number(28.691602), number(0.0555527), number(1234.5)
     ('237,630', '28.7', '0.0556', '1,234')
     >>> number(0.0000123), number(None), number(-2.0)
-    ('1.23 × 10⁻⁵', 'not computed', '-2')
+    ('1.23 × 10⁻⁵', 'not computed', '−2')
     """
     if value is None:
         return _NOT_COMPUTED
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "unbounded"
     if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
+        return _minus(f"{int(value):,}")
     if abs(value) >= 1e15 or abs(value) < 1e-4:
         mantissa, _, exponent = f"{value:.2e}".partition("e")
-        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
-    return f"{value:,.{_decimals(value)}f}"
+        return _minus(f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}")
+    return _minus(f"{value:,.{_decimals(value)}f}")
 
 
 def share(value: float | None) -> str:
@@ -72,11 +78,11 @@ def share(value: float | None) -> str:
         return "not a number"
     if 99.95 <= percent < 100:
         return ">99.9%"
-    if 0 < percent < 0.001:
-        return "<0.001%"
+    if 0 < abs(percent) < 0.001:
+        return "<0.001%" if percent > 0 else ">−0.001%"
     if percent in (0, 100):
         return f"{percent:.0f}%"
-    return f"{percent:,.{_decimals(percent)}f}%"
+    return _minus(f"{percent:,.{_decimals(percent)}f}%")
 
 
 def score(value: float | None) -> str:
@@ -87,7 +93,7 @@ def score(value: float | None) -> str:
     >>> score(0.88712)
     '0.887'
     """
-    return _NOT_COMPUTED if value is None else f"{value:.3f}"
+    return _NOT_COMPUTED if value is None else _minus(f"{value:.3f}")
 
 
 def amount(value: float | None, unit: str) -> str:
@@ -179,6 +185,18 @@ def shorten(text: object, most: int = 60) -> str:
     return f"{written[:head]}…{written[len(written) - (most - head - 1) :]}"
 
 
+def breakable(text: object, most: int = 60) -> Markup:
+    """Return a name that a narrow column may break between its words.
+
+    Examples
+    --------
+    >>> breakable("WeightInKilograms<b>")
+    Markup('Weight<wbr>In<wbr>Kilograms&lt;b&gt;')
+    """
+    pieces = _BREAKS.sub("\n", shorten(str(text).replace("\n", " "), most)).split("\n")
+    return Markup("<wbr>").join(escape(piece) for piece in pieces)
+
+
 def duration(seconds: float | None) -> str:
     """Return a time for people.
 
@@ -214,6 +232,11 @@ def bytes_of(size: float | None) -> str:
             break
         size /= 1000
     return f"{number(size)} {unit}"
+
+
+def _minus(written: str) -> str:
+    """Return the number with a true minus sign, which does not break from it."""
+    return written.replace("-", "−")
 
 
 def _decimals(value: float) -> int:
