@@ -136,6 +136,9 @@ class _Reader:
         settings = {key: value for key, value in values.items() if key not in _RELEASE_KEYS}
         release = self.section(ReleasePlan, {**own, "settings": settings}, place)
         if release is None:
+            for key in settings:  # a misspelt key of the release stands among the settings
+                if hint := did_you_mean(key, _RELEASE_KEYS):
+                    self.problem((*place, key), f"unknown key {key!r}.{hint}")
             return None
         try:
             kind = technique(release.technique)

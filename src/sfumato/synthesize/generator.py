@@ -48,7 +48,7 @@ class Generator(ABC):
         """Write the model as JSON."""
         kind = f"{type(self).__module__}:{type(self).__qualname__}"
         content = {"sfumato": __version__, "kind": kind, "generator": self.to_dict()}
-        Path(path).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
+        Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
     @staticmethod
     def load(path: str | Path) -> Generator:

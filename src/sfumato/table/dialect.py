@@ -89,10 +89,25 @@ def find_dialect(
             f"{where}: read with the delimiter {delimiter!r} it has one column, whose name holds "
             f"{other!r}; say delimiter = {other!r}"
         )
+    if len(header) == 1 and (unusual := _unusual_mark(header[0], sample, line_end)):
+        raise DataError(
+            f"{where}: read with the delimiter {delimiter!r} it has one column, but every line "
+            f"holds {unusual!r} as often as the header; if that parts the fields, say "
+            f"delimiter = {unusual!r}"
+        )
     if len(header) > 1:  # blank lines under the header; with one column they are empty cells
         following = islice(sample.split(line_end), lines, None)
         lines += sum(1 for _ in takewhile(lambda text: not text.strip("\r\n"), following))
     return Dialect(delimiter, tuple(header), skipped + lines, line_end)
+
+
+def _unusual_mark(name: str, sample: str, line_end: str) -> str | None:
+    """Return a mark that every sampled line holds as often as the header of the one column."""
+    lines = [line for line in sample.split(line_end)[:_SAMPLE_LINES] if line.strip()][:-1]
+    for mark in sorted({mark for mark in name if not (mark.isalnum() or mark in " _-./()'\"")}):
+        if len(lines) > 1 and {line.count(mark) for line in lines} == {name.count(mark)}:
+            return mark
+    return None
 
 
 def _most_even(sample: str, *, quoted: bool) -> str:

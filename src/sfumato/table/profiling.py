@@ -324,5 +324,5 @@ def _place_age_sex(candidates: Sequence[str], columns: Sequence[ColumnProfile]) 
     place = [name for name in candidates if kind[name] == "location"]
     age = [name for name in candidates if {"age", "birth", "dob", "yob"} & {*words_of(name)}]
     sex = [name for name in candidates if {"sex", "gender"} & {*words_of(name)}]
-    found = tuple(names[0] for names in (place, age, sex) if names)
+    found = tuple(dict.fromkeys(names[0] for names in (place, age, sex) if names))
     return found if len(found) > 1 else ()

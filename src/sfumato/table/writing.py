@@ -147,7 +147,7 @@ def _write_parquet(table: pl.DataFrame, file: IO[bytes]) -> None:
 
 
 def _write_excel(table: pl.DataFrame, file: IO[bytes]) -> None:
-    from xlsxwriter import Workbook  # type: ignore[import-untyped]
+    from xlsxwriter import Workbook
 
     _check_excel(table)
     options = {
