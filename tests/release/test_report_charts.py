@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sfumato.release.report import charts, palette
+from sfumato.release.report import charts, palette, table_charts
 from sfumato.release.report.svg import draw
 
 VERSIONS = {"clean": 0, "coarse <b>": 1}
@@ -47,13 +47,15 @@ DRAWN = {
         "AUC",
         0.5,
     ),
-    "histogram": lambda: charts.histogram(BINS, "kg"),
-    "dates": lambda: charts.histogram(
+    "histogram": lambda: table_charts.histogram(BINS, "kg"),
+    "dates": lambda: table_charts.histogram(
         [{"low": day * 864e5, "high": (day + 1) * 864e5, "count": 1} for day in range(5)],
         dates=True,
     ),
-    "bars": lambda: charts.bars([{"category": "a", "count": 3, "label": "3", "muted": False}]),
-    "heatmap": lambda: charts.heatmap([{"x": "a", "y": "b", "value": -0.4}], ["a", "b"]),
+    "bars": lambda: table_charts.bars(
+        [{"category": "a", "count": 3, "label": "3", "muted": False}]
+    ),
+    "heatmap": lambda: table_charts.heatmap([{"x": "a", "y": "b", "value": -0.4}], ["a", "b"]),
 }
 
 
@@ -86,7 +88,9 @@ def test_a_chart_is_one_image_with_a_title_and_a_description(name: str):
 def test_bars_are_as_long_as_their_numbers():
     """The drawing survives the tidying: a bar of twice the count is twice as high."""
     drawn = draw(
-        charts.histogram([{"low": 0, "high": 1, "count": 10}, {"low": 1, "high": 2, "count": 20}]),
+        table_charts.histogram(
+            [{"low": 0, "high": 1, "count": 10}, {"low": 1, "high": 2, "count": 20}]
+        ),
         "h",
         "T",
         "D",
@@ -132,7 +136,7 @@ def test_colours_stand_out_from_the_page(dark: bool):
     assert contrast(partner[palette.MUTED], paper) >= 4.5
 
 
-# What reaches people without green, and without red cones: Vienot, Brettel & Mollon 1999, linear RGB.
+# As seen without green, and without red cones: Vienot, Brettel & Mollon 1999, in linear RGB.
 SIGHT = {
     "full": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "deuteranopia": ((0.293, 0.707, -0.030), (0.293, 0.707, -0.030), (-0.022, 0.022, 1)),

@@ -1,4 +1,4 @@
-"""The charts of the reports, each a function from plain records to an Altair chart.
+"""Charts that compare versions, each a function from plain records to an Altair chart.
 
 A record is a dictionary of plain values, so that the same specification can be drawn here as static
 SVG and elsewhere as an interactive page. Nothing here computes: what is drawn was computed before.
@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sfumato.release.report.palette import GRID, INK, MUTED, PAPER, REAL, SERIES, series
+from sfumato.release.report.chart_style import (
+    colour,
+    configured,
+    dashes,
+    names_axis,
+    percent_axis,
+    shapes,
+)
+from sfumato.release.report.palette import INK, MUTED, REAL, series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,51 +24,13 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = [
-    "bars",
     "category_shares",
     "curves",
-    "heatmap",
-    "histogram",
     "interval_dots",
     "number_shares",
     "training",
     "yes_shares",
 ]
-
-DASHES: tuple[list[int], ...] = (
-    [1, 0],
-    [6, 3],
-    [2, 2],
-    [8, 3, 2, 3],
-    [4, 4],
-    [1, 3],
-    [9, 2],
-    [3, 1],
-)
-
-_CONFIG: dict[str, Any] = {
-    "background": "transparent",
-    "font": "sans-serif",
-    "padding": 4,
-    "aria": False,
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": MUTED,
-        "titleColor": MUTED,
-        "titleFontWeight": "normal",
-        "titleFontSize": 11,
-        "labelFontSize": 11,
-        "gridColor": GRID,
-        "domainColor": GRID,
-        "tickColor": GRID,
-        "tickSize": 4,
-        "labelLimit": 170,
-        "titlePadding": 6,
-    },
-    "header": {"labelColor": INK, "labelFontSize": 12, "titleColor": MUTED},
-    "legend": {"disable": True},
-    "bar": {"fill": SERIES[0]},
-}
 
 
 def category_shares(
@@ -88,15 +58,15 @@ def category_shares(
         alt.Chart(alt.InlineData(values=list(records)))
         .mark_bar(height={"band": 0.9})
         .encode(
-            x=alt.X("share:Q", title=None, axis=_percent()),
-            y=alt.Y("cell:N", sort=list(cells), axis=_names()),
+            x=alt.X("share:Q", title=None, axis=percent_axis()),
+            y=alt.Y("cell:N", sort=list(cells), axis=names_axis()),
             yOffset=alt.YOffset("version:N", sort=order),
             color=alt.Color("version:N", scale=alt.Scale(domain=order, range=colours), legend=None),
         )
     )
     names = 6 * max(len(cell) for cell in cells)
     height = len(cells) * (thick * len(order) + 7)
-    return _configured(drawn.properties(width=max(110, 310 - names), height=height))
+    return configured(drawn.properties(width=max(110, 310 - names), height=height))
 
 
 def number_shares(
@@ -126,7 +96,7 @@ def number_shares(
         title=None, labelAngle=0, values=few, grid=False, labelLimit=80, labelOverlap="greedy"
     )
     x = alt.X("cell:N", sort=list(cells), axis=labels, scale=alt.Scale(padding=0.06))
-    y = alt.Y("share:Q", title=None, axis=_percent())
+    y = alt.Y("share:Q", title=None, axis=percent_axis())
     behind = alt.Chart(alt.InlineData(values=real)).mark_bar(fill=REAL).encode(x=x, y=y)
     drawn = (
         alt.Chart(alt.InlineData(values=others))
@@ -135,11 +105,11 @@ def number_shares(
             x=x,
             y=y,
             order="place:Q",
-            color=_colour(versions),
-            strokeDash=_dashes(versions),
+            color=colour(versions),
+            strokeDash=dashes(versions),
         )
     )
-    return _configured((behind + drawn).properties(width=width, height=height))
+    return configured((behind + drawn).properties(width=width, height=height))
 
 
 def yes_shares(
@@ -156,8 +126,8 @@ def yes_shares(
     """
     import altair as alt
 
-    y = alt.Y("column:N", sort=list(columns), axis=_names(grid=True))
-    x = alt.X("share:Q", title="share of yes", axis=_percent())
+    y = alt.Y("column:N", sort=list(columns), axis=names_axis(grid=True))
+    x = alt.X("share:Q", title="share of yes", axis=percent_axis())
     real = [dict(record) for record in records if record["version"] == ""]
     others = [dict(record) for record in records if record["version"] != ""]
     ticks = (
@@ -168,9 +138,9 @@ def yes_shares(
     dots = (
         alt.Chart(alt.InlineData(values=others))
         .mark_point(size=55, strokeWidth=1.8)
-        .encode(x=x, y=y, color=_colour(versions), shape=_shapes(versions))
+        .encode(x=x, y=y, color=colour(versions), shape=shapes(versions))
     )
-    return _configured((ticks + dots).properties(width=430, height=22 * max(1, len(columns))))
+    return configured((ticks + dots).properties(width=430, height=22 * max(1, len(columns))))
 
 
 def curves(
@@ -207,9 +177,9 @@ def curves(
     drawn = (
         alt.Chart(alt.InlineData(values=list(records)))
         .mark_line(strokeWidth=1.8)
-        .encode(x=x, y=y, order="order:Q", color=_colour(versions), strokeDash=_dashes(versions))
+        .encode(x=x, y=y, order="order:Q", color=colour(versions), strokeDash=dashes(versions))
     )
-    return _configured((guess + drawn).properties(width=270, height=270))
+    return configured((guess + drawn).properties(width=270, height=270))
 
 
 def training(
@@ -226,13 +196,13 @@ def training(
     """
     import altair as alt
 
-    return _configured(
+    return configured(
         alt.Chart(alt.InlineData(values=list(records)))
         .mark_line(strokeWidth=1.6)
         .encode(
             x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(grid=False, tickMinStep=1)),
             y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False)),
-            color=_colour(versions),
+            color=colour(versions),
             strokeDash=alt.StrokeDash(
                 "part:N",
                 scale=alt.Scale(domain=["validation", "training"], range=[[1, 0], [3, 3]]),
@@ -269,9 +239,9 @@ def interval_dots(
     import altair as alt
 
     shown = [dict(record) for record in records]
-    y = alt.Y("row:N", sort=list(rows), axis=_names(grid=True))
+    y = alt.Y("row:N", sort=list(rows), axis=names_axis(grid=True))
     x = alt.X("value:Q", title=x_title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    base = alt.Chart(alt.InlineData(values=shown)).encode(y=y, color=_colour(versions))
+    base = alt.Chart(alt.InlineData(values=shown)).encode(y=y, color=colour(versions))
     layers: list[Any] = []
     if mark is not None:
         layers.append(
@@ -282,170 +252,8 @@ def interval_dots(
     bounded = [record for record in shown if record.get("low") is not None]
     if bounded:
         whiskers = alt.Chart(alt.InlineData(values=bounded)).mark_rule(strokeWidth=2)
-        layers.append(whiskers.encode(y=y, x=alt.X("low:Q"), x2="high:Q", color=_colour(versions)))
+        layers.append(whiskers.encode(y=y, x=alt.X("low:Q"), x2="high:Q", color=colour(versions)))
     layers.append(
-        base.mark_point(filled=True, size=60, opacity=1).encode(x=x, shape=_shapes(versions))
+        base.mark_point(filled=True, size=60, opacity=1).encode(x=x, shape=shapes(versions))
     )
-    return _configured(alt.layer(*layers).properties(width=400, height=24 * max(1, len(rows))))
-
-
-def histogram(
-    records: Sequence[Mapping[str, Any]],
-    x_title: str = "",
-    width: int = 230,
-    height: int = 90,
-    *,
-    dates: bool = False,
-) -> alt.TopLevelMixin:
-    """Return the bars of a number's histogram.
-
-    Parameters
-    ----------
-    records
-        ``low``, ``high`` and ``count``.
-    x_title, width, height
-        Axis title; size of the plot in pixels.
-    dates
-        Whether the bins' ends are times, in milliseconds since 1970 (UTC).
-    """
-    import altair as alt
-
-    kind = "T" if dates else "Q"
-    scale = alt.Scale(type="utc", nice=False) if dates else alt.Scale(zero=False, nice=False)
-    return _configured(
-        alt.Chart(alt.InlineData(values=list(records)))
-        .mark_bar(fill=SERIES[0], stroke=PAPER, strokeWidth=0.5)
-        .encode(
-            x=alt.X(
-                f"low:{kind}",
-                bin="binned",
-                title=x_title or None,
-                scale=scale,
-                axis=alt.Axis(grid=False, tickCount=5),
-            ),
-            x2="high",
-            y=alt.Y("count:Q", title="rows", axis=_counts()),
-        )
-        .properties(width=width, height=height)
-    )
-
-
-def bars(
-    records: Sequence[Mapping[str, Any]],
-    x_title: str = "rows",
-    width: int = 180,
-    *,
-    names_width: int = 130,
-) -> alt.TopLevelMixin:
-    """Return one horizontal bar per category, in the order given, with its number beside it.
-
-    Parameters
-    ----------
-    records
-        ``category``, ``count``, ``label`` (the number in words) and ``muted`` (for a bar that
-        gathers several categories).
-    x_title, width
-        Axis title; width of the plot in pixels.
-    names_width
-        Room for the names, in pixels.
-    """
-    import altair as alt
-
-    order = [record["category"] for record in records]
-    base = alt.Chart(alt.InlineData(values=list(records))).encode(
-        y=alt.Y("category:N", sort=order, axis=_names(limit=names_width)),
-        x=alt.X("count:Q", title=x_title, axis=alt.Axis(labels=False, ticks=False, grid=False)),
-    )
-    drawn = base.mark_bar(height={"band": 0.72}).encode(
-        fill=alt.condition("datum.muted", alt.value(REAL), alt.value(SERIES[0]))
-    )
-    numbers = base.mark_text(align="left", dx=4, fill=MUTED, fontSize=11).encode(text="label:N")
-    height = 17 * max(1, len(order))
-    return _configured((drawn + numbers).properties(width=width, height=height))
-
-
-def heatmap(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> alt.TopLevelMixin:
-    """Return a correlation matrix: blue for negative, orange for positive, white for none.
-
-    Parameters
-    ----------
-    records
-        ``x``, ``y`` (names) and ``value`` (-1 to 1).
-    names
-        The order along both axes.
-    """
-    import altair as alt
-
-    step = 30 if len(names) <= 12 else max(12, 480 // len(names))
-    base = alt.Chart(alt.InlineData(values=list(records))).encode(
-        x=alt.X("x:N", sort=list(names), title=None, axis=alt.Axis(labelAngle=-60, ticks=False)),
-        y=alt.Y("y:N", sort=list(names), axis=_names()),
-    )
-    cells = base.mark_rect().encode(
-        fill=alt.Fill(
-            "value:Q",
-            scale=alt.Scale(
-                domain=[-1, 0, 1], range=[SERIES[0], "#f3f5f7", SERIES[1]], interpolate="rgb"
-            ),
-            legend=None,
-        )
-    )
-    layers = [cells]
-    if step >= 30:
-        layers.append(
-            base.mark_text(fontSize=10).encode(
-                text=alt.Text("value:Q", format=".2f"),
-                color=alt.condition(
-                    "abs(datum.value) > 0.55", alt.value("#fefefe"), alt.value("#1c2631")
-                ),
-            )
-        )
-    return _configured(alt.layer(*layers).properties(width=alt.Step(step), height=alt.Step(step)))
-
-
-def _configured(chart: Any) -> alt.TopLevelMixin:
-    configured: alt.TopLevelMixin = chart.configure(**_CONFIG)
-    return configured
-
-
-def _counts() -> Any:
-    import altair as alt
-
-    return alt.Axis(tickCount=3, format="~s", labelExpr="datum.value == 0 ? '0' : datum.label")
-
-
-def _percent() -> Any:
-    import altair as alt
-
-    return alt.Axis(format="~%", tickCount=4)
-
-
-def _names(*, grid: bool = False, limit: int = 190) -> Any:
-    import altair as alt
-
-    return alt.Axis(
-        title=None, grid=grid, ticks=False, domain=False, labelPadding=6, labelLimit=limit
-    )
-
-
-def _colour(versions: Mapping[str, int]) -> Any:
-    import altair as alt
-
-    scale = alt.Scale(domain=list(versions), range=[series(place) for place in versions.values()])
-    return alt.Color("version:N", scale=scale, legend=None)
-
-
-def _dashes(versions: Mapping[str, int]) -> Any:
-    import altair as alt
-
-    dashes = [DASHES[place % len(DASHES)] for place in versions.values()]
-    scale = alt.Scale(domain=list(versions), range=dashes)
-    return alt.StrokeDash("version:N", scale=scale, legend=None)
-
-
-def _shapes(versions: Mapping[str, int]) -> Any:
-    import altair as alt
-
-    known = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-    shapes = [known[place % len(known)] for place in versions.values()]
-    return alt.Shape("version:N", scale=alt.Scale(domain=list(versions), range=shapes), legend=None)
+    return configured(alt.layer(*layers).properties(width=400, height=24 * max(1, len(rows))))

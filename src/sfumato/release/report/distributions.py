@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato.release.report import charts
 from sfumato.release.report.svg import Chart, draw
-from sfumato.release.report.wording import listing, share, shorten
+from sfumato.release.report.wording import listing, share, shorten, told_apart
 from sfumato.table import MISSING_LABEL, SUPPRESSED
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def _cells(kind: str, cells: Histogram) -> list[tuple[str, list[int]]]:
     labels = cells.labels
     places = list(range(len(labels)))
     if kind == "number":
-        ticks = _distinct([_tick(label) for label in labels])
+        ticks = told_apart([_tick(label) for label in labels])
         return [(tick, [at]) for tick, at in zip(ticks, places, strict=True)]
     proper = [at for at in places if labels[at] not in _LAST]
     numbers = {at: _NUMBER.search(labels[at]) for at in proper}
@@ -273,7 +273,7 @@ def _cells(kind: str, cells: Histogram) -> list[tuple[str, list[int]]]:
     else:
         gathered = []
     named = [*proper, *last]
-    written = _distinct([shorten(labels[at], 27) for at in named])
+    written = told_apart([shorten(labels[at], 27) for at in named])
     shown = [(label, [at]) for label, at in zip(written, named, strict=True)]
     return [*shown[: len(proper)], *gathered, *shown[len(proper) :]]
 
@@ -289,13 +289,3 @@ def _tick(label: str) -> str:
     if label.startswith(("[", "(")) and "," in label:
         return label[1:].partition(",")[0]
     return label.replace(">=", "≥")
-
-
-def _distinct(labels: Sequence[str]) -> list[str]:
-    """Return the labels, told apart where shortening made two the same."""
-    seen: dict[str, int] = {}
-    told = []
-    for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        told.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-    return told

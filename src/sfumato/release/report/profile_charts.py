@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sfumato.release.report import charts
+from sfumato.release.report import table_charts
 from sfumato.release.report.svg import Chart, draw
-from sfumato.release.report.wording import number, plural, share, shorten
+from sfumato.release.report.wording import number, plural, share, shorten, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ __all__ = [
 
 # Drawing takes about 0.1 s a chart, so a table of a thousand columns gets no thousand charts.
 _MOST_CHARTS = 40
-_SHOWN_CATEGORIES = 12
+_SHOWN_CATEGORIES = 14
 
 
 def number_charts(columns: Sequence[ColumnProfile]) -> tuple[tuple[str, Chart], ...]:
@@ -44,7 +44,7 @@ def number_charts(columns: Sequence[ColumnProfile]) -> tuple[tuple[str, Chart], 
             )
         ]
         chart = draw(
-            charts.histogram(records),
+            table_charts.histogram(records),
             f"histogram-{place}",
             f"Histogram of {column.name}",
             f"From {number(numbers.minimum)} to {number(numbers.maximum)}, median "
@@ -71,7 +71,7 @@ def date_charts(columns: Sequence[ColumnProfile]) -> tuple[tuple[str, Chart], ..
             for low, high, count in zip(moments[:-1], moments[1:], dates.counts, strict=True)
         ]
         chart = draw(
-            charts.histogram(records, dates=True),
+            table_charts.histogram(records, dates=True),
             f"dates-{place}",
             f"Histogram of {column.name}",
             f"From {dates.earliest} to {dates.latest}, median {dates.median}.",
@@ -95,15 +95,18 @@ def category_charts(columns: Sequence[ColumnProfile]) -> tuple[tuple[str, Chart]
         ):
             continue
         shown = contents.categories.shown[:_SHOWN_CATEGORIES]
-        records = [_bar(name, rows, number(rows)) for name, rows in shown]
+        labels = told_apart([shorten(name, 25) for name, _ in shown])
+        records = [
+            _bar(label, rows, number(rows)) for label, (_, rows) in zip(labels, shown, strict=True)
+        ]
         others = (contents.distinct or 0) - len(shown)
         if others:
             rest = contents.categories.rows_not_shown + sum(
                 rows for _, rows in contents.categories.shown[_SHOWN_CATEGORIES:]
             )
-            records.append(_bar(f"{number(others)} others", rest, number(rest), muted=True))
+            records.append(_bar(plural(others, "other"), rest, number(rest), muted=True))
         chart = draw(
-            charts.bars(records),
+            table_charts.bars(records),
             f"counts-{place}",
             f"Rows by category of {column.name}",
             f"{plural(contents.distinct or 0, 'category', 'categories')}; the commonest is held by "
@@ -128,7 +131,7 @@ def yes_chart(columns: Sequence[ColumnProfile]) -> Chart | None:
     records = [_bar(name, part or 0.0, share(part)) for name, part in shares]
     rarest, part = shares[-1]
     return draw(
-        charts.bars(records, x_title="share of yes", width=360, names_width=210),
+        table_charts.bars(records, x_title="share of yes", width=360, names_width=210),
         "yes",
         "Share of yes in each yes-or-no column",
         f"{plural(len(shares), 'column')}; the rarest yes is in {shorten(rarest)}, {share(part)}.",
@@ -143,7 +146,7 @@ def class_size_charts(groups: Sequence[ClassSizes]) -> tuple[Chart, ...]:
             _bar(_size_label(item), item.members, number(item.members)) for item in sizes.histogram
         ]
         chart = draw(
-            charts.bars(records, x_title=sizes.unit, width=260),
+            table_charts.bars(records, x_title=sizes.unit, width=260),
             f"class-sizes-{place}",
             f"{sizes.unit.capitalize()} by the size of their group",
             f"{plural(sizes.groups, 'group')}, smallest {number(sizes.smallest)}, median "
@@ -165,7 +168,7 @@ def correlation_chart(correlations: Correlations) -> Chart | None:
         if value is not None
     ]
     return draw(
-        charts.heatmap(records, names),
+        table_charts.heatmap(records, names),
         "correlation-map",
         f"Correlations of {plural(len(names), 'column')}",
         "The table below lists the strongest.",

@@ -97,7 +97,11 @@ def render_profile(profile: Profile) -> str:
         number_charts=number_charts(profile.columns),
         yes=yes_chart(profile.columns),
         date_charts=date_charts(profile.columns),
-        categories=[column for column in profile.columns if column.contents.categories is not None],
+        categories=[
+            column
+            for column in profile.columns
+            if column.contents.categories is not None and column.contents.positive_share is None
+        ],
         category_charts=category_charts(profile.columns),
         correlations=correlation_chart(profile.correlations),
         strongest=_strongest(profile.correlations),

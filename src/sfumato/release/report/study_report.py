@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sfumato.release.report import charts, palette
+from sfumato.release.report import chart_style, palette
 from sfumato.release.report.distributions import distributions
 from sfumato.release.report.figure_groups import figure_groups, left_out
 from sfumato.release.report.invented_rows import invented_lines
@@ -137,7 +137,7 @@ def evaluation_content(
     return {
         "versions": versions,
         "colours": palette.SERIES,
-        "dashes": [" ".join(map(str, dash)) for dash in charts.DASHES],
+        "dashes": [" ".join(map(str, dash)) for dash in chart_style.DASHES],
         "target": target,
         "distributions": distributions(fidelities, versions, sources, order),
         "contests": contests(learned, versions),

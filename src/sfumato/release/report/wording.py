@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import count
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -26,6 +27,7 @@ __all__ = [
     "score",
     "share",
     "shorten",
+    "told_apart",
 ]
 
 # Between the words of a name, and within a piece of 24 letters or more.
@@ -183,6 +185,21 @@ def shorten(text: object, most: int = 60) -> str:
         return written
     head = most // 2
     return f"{written[:head]}…{written[len(written) - (most - head - 1) :]}"
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """Return the labels, numbered where two are the same (as after shortening).
+
+    Examples
+    --------
+    >>> told_apart(["a", "b", "a"])
+    ['a', 'b', 'a (2)']
+    """
+    told: dict[str, None] = {}
+    for label in labels:
+        names = (label if turn == 1 else f"{label} ({turn})" for turn in count(1))
+        told[next(name for name in names if name not in told)] = None
+    return list(told)
 
 
 def breakable(text: object, most: int = 60) -> Markup:
