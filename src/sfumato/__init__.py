@@ -34,8 +34,8 @@ from sfumato.errors import (
 )
 
 if TYPE_CHECKING:
-    from sfumato.anonymize import Clean, ColumnChange, Mondrian, Recoding, Rules
-    from sfumato.evaluate import Figure, MultilayerPerceptron
+    from sfumato.anonymization import Clean, ColumnChange, Mondrian, Recoding, Rules
+    from sfumato.evaluation import Figure, MultilayerPerceptron
     from sfumato.privacy import Criterion, EquivalenceClasses, KAnonymity
     from sfumato.release import (
         Evaluation,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         synthesize,
         verify,
     )
-    from sfumato.synthesize import GaussianCopula, Generator
+    from sfumato.synthesis import GaussianCopula, Generator
     from sfumato.table import (
         Column,
         Hierarchy,
@@ -76,9 +76,9 @@ _ROOMS = {
         "write",
     ),
     "privacy": ("Criterion", "EquivalenceClasses", "KAnonymity"),
-    "anonymize": ("Clean", "ColumnChange", "Mondrian", "Recoding", "Rules"),
-    "synthesize": ("GaussianCopula", "Generator"),
-    "evaluate": ("Figure", "MultilayerPerceptron"),
+    "anonymization": ("Clean", "ColumnChange", "Mondrian", "Recoding", "Rules"),
+    "synthesis": ("GaussianCopula", "Generator"),
+    "evaluation": ("Figure", "MultilayerPerceptron"),
     "release": (
         "Evaluation",
         "Plan",

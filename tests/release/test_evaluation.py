@@ -5,11 +5,11 @@ import json
 import polars as pl
 import pytest
 
-from sfumato.anonymize import Clean, Rules
+from sfumato.anonymization import Clean, Rules
 from sfumato.errors import DataError, SchemaError
 from sfumato.release import Evaluation, anonymize, evaluate
 from sfumato.release.plan import EvaluationPlan, FidelityPlan, LearningPlan, RiskPlan
-from sfumato.synthesize import GaussianCopula
+from sfumato.synthesis import GaussianCopula
 from sfumato.table import Hierarchy, Schema
 
 SCHEMA = Schema(

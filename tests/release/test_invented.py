@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.anonymize import Rules
+from sfumato.anonymization import Rules
 from sfumato.release.invented import InventedPeople, invent
 from sfumato.table import Hierarchy, Schema
 

@@ -4,10 +4,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from sfumato.anonymize import Clean, Rules
+from sfumato.anonymization import Clean, Rules
 from sfumato.errors import PlanError
 from sfumato.release import registry
-from sfumato.synthesize import GaussianCopula
+from sfumato.synthesis import GaussianCopula
 
 
 def test_our_techniques_are_registered():

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 import sfumato
-from sfumato.anonymize import Clean, Mondrian, Rules
+from sfumato.anonymization import Clean, Mondrian, Rules
 from sfumato.errors import DataError, GuaranteeNotMet, PlanError
 from sfumato.privacy import KAnonymity
 from sfumato.release import Certificate, anonymize, release_folder, synthesize, verify
 from sfumato.release.folders import sha256
 from sfumato.release.making import content_sha256
-from sfumato.synthesize import GaussianCopula
+from sfumato.synthesis import GaussianCopula
 from sfumato.table import Hierarchy, Schema
 
 SCHEMA = Schema(

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sfumato.anonymize import ColumnChange
-from sfumato.evaluate import Figure, Learned, fidelity
-from sfumato.evaluate.curves import Curve
-from sfumato.evaluate.learned import Confusion
-from sfumato.evaluate.metrics import SCORES
-from sfumato.evaluate.network import Epoch
-from sfumato.evaluate.protocols import Protocol
+from sfumato.anonymization import ColumnChange
+from sfumato.evaluation import Figure, Learned, fidelity
+from sfumato.evaluation.curves import Curve
+from sfumato.evaluation.learned import Confusion
+from sfumato.evaluation.metrics import SCORES
+from sfumato.evaluation.network import Epoch
+from sfumato.evaluation.protocols import Protocol
 from sfumato.release.certificate import Certificate, Promise, Step
 from sfumato.release.evaluation import Evaluation
 from sfumato.release.invented import InventedPeople

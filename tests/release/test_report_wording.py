@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.evaluate import Figure
+from sfumato.evaluation import Figure
 from sfumato.release.report.readings import WIDE_INTERVAL, reading
 from sfumato.release.report.wording import (
     amount,

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sfumato.anonymize.recoding import Recoding
+from sfumato.anonymization.recoding import Recoding
 from sfumato.errors import EngineError, GuaranteeNotMet, PlanError
 from sfumato.release import Plan, Study, run, verify
 from sfumato.release import workshop as workshop_module
@@ -344,7 +344,7 @@ def test_the_plan_itself_is_never_overwritten(plan_file):
 
 
 def test_a_promise_that_is_not_kept_is_not_put_in_place(plan_file, tmp_path, monkeypatch):
-    from sfumato.anonymize.rules import RulesRecoding
+    from sfumato.anonymization.rules import RulesRecoding
 
     apply = RulesRecoding.apply
 
@@ -437,7 +437,7 @@ class Reversed(Recoding):
 
 
 def test_what_cannot_be_loaded_is_fitted_again(plan_file, tmp_path, monkeypatch):
-    from sfumato.anonymize import Clean
+    from sfumato.anonymization import Clean
 
     monkeypatch.setattr(
         Clean, "fit", lambda self, table, schema, *, progress=None: Reversed(schema)

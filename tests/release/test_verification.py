@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.anonymize import Clean, Rules
+from sfumato.anonymization import Clean, Rules
 from sfumato.errors import DataError, GuaranteeNotMet, SchemaError
 from sfumato.privacy import KAnonymity
 from sfumato.release import anonymize, verify
@@ -317,4 +317,4 @@ def test_the_recount_imports_neither_what_promises_nor_what_makes():
             )
         }
         for name in names:
-            assert not str(name).startswith(("sfumato.privacy", "sfumato.anonymize"))
+            assert not str(name).startswith(("sfumato.privacy", "sfumato.anonymization"))

@@ -24,8 +24,8 @@ import polars as pl
 import pytest
 
 from sfumato.errors import DataError, EngineError, MissingExtra, PlanError, SfumatoError
-from sfumato.table.databases import statement
-from sfumato.table.files import Source, read, read_with_report
+from sfumato.table.reading.databases import statement
+from sfumato.table.reading.files import Source, read, read_with_report
 
 CANARY = "CANARY7391"
 
@@ -441,7 +441,7 @@ def test_postgresql_takes_the_password_from_the_environment(
 
 @pytest.mark.postgresql
 def test_postgresql_in_more_than_one_block(people: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sfumato.table.postgresql._BLOCK", 1 << 14)
+    monkeypatch.setattr("sfumato.table.reading.postgresql._BLOCK", 1 << 14)
     query = "select i, 'name ' || i as s, i * 0.5 as f from generate_series(1, 20000) as i"
     frame = read(people.url(), query=query)
     assert frame["i"].to_list() == list(range(1, 20_001))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from sfumato.errors import DataError, EngineError, PlanError, SchemaError, SfumatoError
-from sfumato.table.files import Source, read, read_with_report, write
+from sfumato.table.reading.files import Source, read, read_with_report, write
 
 DATA = Path(__file__).parents[1] / "data"
 LATE = 20_000  # beyond the rows that are looked at first
@@ -298,10 +298,20 @@ CANARY = "CANARY7391"
         (bytes(range(256)) * 4, "x.csv", {}, "is not a text file: it holds zero bytes"),
         (b"PAR1" + b"x" * 50, "x.csv", {}, "it is a Parquet file; name it .parquet"),
         (b"PK\x03\x04" + b"x" * 50, "x.csv", {}, "a zip archive or an Excel workbook"),
-        (gzip.compress(b"a,b\n1,2\n", mtime=0), "x.csv", {}, "compressed by gzip: name it x.csv.gz"),
+        (
+            gzip.compress(b"a,b\n1,2\n", mtime=0),
+            "x.csv",
+            {},
+            "compressed by gzip: name it x.csv.gz",
+        ),
         (f"a,b\n1,{CANARY}\n", "x.csv.gz", {}, "not gzip, or damaged"),
         (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "x.csv.gz", {}, "is cut short"),
-        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-8] + b"12345678", "x.csv.gz", {}, "not gzip, or damaged"),
+        (
+            gzip.compress(b"a,b\n1,2\n", mtime=0)[:-8] + b"12345678",
+            "x.csv.gz",
+            {},
+            "not gzip, or damaged",
+        ),
         (gzip.compress(b"", mtime=0), "x.csv.gz", {}, "is empty"),
         (f"a,b\n1,{CANARY}\n", "x.parquet", {}, "is not a Parquet file"),
         (b"PAR1" + b"x" * 50 + b"PAR1", "x.parquet", {}, "is damaged"),
@@ -532,7 +542,7 @@ def test_a_full_disk_gives_one_error_and_leaves_the_old_file(tmp_path: Path, nam
         import random, resource
         import polars as pl
         from sfumato.errors import EngineError
-        from sfumato.table.files import write
+        from sfumato.table.reading.files import write
         random.seed(1)
         frame = pl.DataFrame({{"a": [random.random() for _ in range(20_000)]}})
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -695,7 +705,7 @@ def test_a_million_rows_take_the_memory_of_the_table(tmp_path: Path) -> None:
     script = """
         import resource, sys
         import polars as pl
-        from sfumato.table.files import read
+        from sfumato.table.reading.files import read
         frame = read(sys.argv[1]) if sys.argv[2] == "ours" else pl.read_csv(sys.argv[1])
         assert frame.height == 1_000_000
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -218,7 +218,7 @@ def test_polars_alone_imports_no_other_frame() -> None:
         import sys
         import polars as pl
         from sfumato.table.frames import take
-        from sfumato.table.files import read
+        from sfumato.table.reading.files import read
         take(pl.DataFrame({"a": [1]}))
         heavy = {"pandas", "pyarrow", "duckdb", "psycopg", "fastexcel", "xlsxwriter"}
         print(sorted(heavy & set(sys.modules)))

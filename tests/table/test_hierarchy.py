@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sfumato.errors import HierarchyError
 from sfumato.table import Hierarchy, Ladder, preset_names
-from sfumato.table.icd10 import icd10_categories
+from sfumato.table.hierarchies.icd10 import icd10_categories
 
 REAL = Path(__file__).parents[1] / "data" / "hierarchies"
 quickly = settings(deadline=None, max_examples=60)

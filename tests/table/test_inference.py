@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.table.inference import Parse, find_decimal, infer, parse_as
+from sfumato.table.reading.inference import Parse, find_decimal, infer, parse_as
 from sfumato.table.types import MISSING_WORDS
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.table import interval_label, parse_intervals
-from sfumato.table.intervals import number_text
+from sfumato.table.hierarchies.intervals import number_text
 
 quickly = settings(deadline=None, max_examples=60)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)

@@ -16,8 +16,13 @@ from sklearn.preprocessing import StandardScaler
 
 import sfumato
 from sfumato.errors import DataError, PlanError, SchemaError
-from sfumato.table.midpoints import are_numbers, midpoints, open_half_width
-from sfumato.table.preparation import CLEAN_BASELINE, Preparation, PreparationSettings, prepare
+from sfumato.table.preparation.fitted import (
+    CLEAN_BASELINE,
+    Preparation,
+    PreparationSettings,
+    prepare,
+)
+from sfumato.table.preparation.midpoints import are_numbers, midpoints, open_half_width
 from sfumato.table.schema import Schema
 
 DATA = Path(__file__).parents[1] / "data"

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import sfumato
 from sfumato.errors import DataError, SchemaError
-from sfumato.table.column_profile import contents_of
-from sfumato.table.correlations import correlate
-from sfumato.table.profiling import Profile, profile
+from sfumato.table.profiling.column_profile import contents_of
+from sfumato.table.profiling.correlations import correlate
+from sfumato.table.profiling.sensitivity import sensitivity_of
+from sfumato.table.profiling.table_profile import Profile, profile
 from sfumato.table.schema import Schema
-from sfumato.table.sensitivity import sensitivity_of
 
 DATA = Path(__file__).parents[1] / "data"
 DEMO = Path(sfumato.__file__).parent / "demo"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.table.class_sizes import class_sizes, size_histogram
-from sfumato.table.distinct_codes import codes_of, combination_sizes
-from sfumato.table.uniqueness import uniqueness_of
+from sfumato.table.profiling.class_sizes import class_sizes, size_histogram
+from sfumato.table.profiling.distinct_codes import codes_of, combination_sizes
+from sfumato.table.profiling.uniqueness import uniqueness_of
 
 ROWS = st.lists(
     st.tuples(

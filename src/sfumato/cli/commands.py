@@ -118,7 +118,7 @@ def make_release(
     if made not in (makes, "unknown"):
         other = "synthesize" if made == "generator" else "anonymize"
         raise PlanError(f"the technique {technique!r} belongs to: sfumato {other}")
-    fitted = kind.of(settings)
+    fitted = cast("Fittable", kind.of(settings))
     schema = Schema.read(schema_file)
     table = _read(console, where, schema)
     with console.progress() as progress:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from sfumato.errors import DataError, SchemaError
-from sfumato.evaluate import Figure, Learned, class_risks, closest_record, fidelity, train_and_test
+from sfumato.evaluation import (
+    Figure,
+    Learned,
+    class_risks,
+    closest_record,
+    fidelity,
+    train_and_test,
+)
 from sfumato.progress import Progress, silent
 from sfumato.release.evaluation import Evaluation
 from sfumato.release.memory import Memory, Nothing
@@ -17,8 +24,8 @@ from sfumato.release.plan import EvaluationPlan, derived_seed
 from sfumato.table import Role
 
 if TYPE_CHECKING:
-    from sfumato.anonymize.recoding import Recoding
-    from sfumato.evaluate import MultilayerPerceptron
+    from sfumato.anonymization.recoding import Recoding
+    from sfumato.evaluation import MultilayerPerceptron
     from sfumato.table import Schema
 
 __all__ = ["Compared", "as_released", "assess", "persons_of"]
@@ -256,7 +263,7 @@ def _learned(
 
 
 def _network(settings: Mapping[str, object]) -> MultilayerPerceptron:
-    from sfumato.evaluate import MultilayerPerceptron
+    from sfumato.evaluation import MultilayerPerceptron
 
     return MultilayerPerceptron.of(settings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sfumato.anonymize.recoding import ColumnChange, Recoding
+from sfumato.anonymization.recoding import ColumnChange, Recoding
 
 __all__ = ["all_changes", "released_name"]
 

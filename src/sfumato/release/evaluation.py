@@ -13,8 +13,8 @@ from sfumato.progress import Progress, silent
 from sfumato.release.folders import write_text
 
 if TYPE_CHECKING:
-    from sfumato.anonymize.recoding import Recoding
-    from sfumato.evaluate import Fidelity, Figure, Learned
+    from sfumato.anonymization.recoding import Recoding
+    from sfumato.evaluation import Fidelity, Figure, Learned
     from sfumato.release.plan import EvaluationPlan
     from sfumato.table import Schema
 
@@ -75,7 +75,7 @@ class Evaluation:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the evaluation that :meth:`to_dict` described."""
-        from sfumato.evaluate import Fidelity, Learned
+        from sfumato.evaluation import Fidelity, Learned
 
         if values["format"] != _FORMAT:
             raise DataError(f"an evaluation of format {_FORMAT} is needed")
@@ -197,6 +197,6 @@ def evaluate(
 
 
 def _figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    from sfumato.evaluate import Figure
+    from sfumato.evaluation import Figure
 
     return {key: Figure.from_dict(given) for key, given in values.items()}

@@ -17,7 +17,7 @@ from sfumato.errors import HierarchyError
 from sfumato.table import SUPPRESSED, Role
 
 if TYPE_CHECKING:
-    from sfumato.anonymize.recoding import Recoding
+    from sfumato.anonymization.recoding import Recoding
     from sfumato.table import Column, Schema
 
 __all__ = ["InventedPeople", "invent"]

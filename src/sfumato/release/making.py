@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from sfumato.anonymize.recoding import Recoding
+from sfumato.anonymization.recoding import Recoding
 from sfumato.errors import DataError, PlanError
 from sfumato.progress import Progress, silent
 from sfumato.release.certificate import Certificate, Promise, Step
 from sfumato.release.registry import name_of
 from sfumato.release.setting_paths import told_from
 from sfumato.settings import Settings
-from sfumato.synthesize.generator import Generator
+from sfumato.synthesis.generator import Generator
 
 if TYPE_CHECKING:
     from sfumato.privacy import Criterion

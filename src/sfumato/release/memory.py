@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sfumato.errors import DataError
-from sfumato.evaluate import Learned
+from sfumato.evaluation import Learned
 from sfumato.release.folders import write_text
 
 __all__ = ["FileMemory", "Memory", "Nothing"]

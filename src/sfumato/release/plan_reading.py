@@ -173,8 +173,8 @@ class _Reader:
                 values = {**values, name: inner}
         evaluation = self.section(EvaluationPlan, values, place)
         if evaluation is not None and evaluation.learning is not None:
-            from sfumato.evaluate import MultilayerPerceptron
-            from sfumato.evaluate.models import MODEL_NAMES
+            from sfumato.evaluation import MultilayerPerceptron
+            from sfumato.evaluation.models import MODEL_NAMES
 
             network = (*place, "learning", "network")
             self.section(MultilayerPerceptron, evaluation.learning.network, network)

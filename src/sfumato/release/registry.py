@@ -68,8 +68,8 @@ def makes(kind: type[Any]) -> Literal["recoding", "generator", "unknown"]:
 
     An annotation that cannot be read gives "unknown"; what is fitted is then looked at instead.
     """
-    from sfumato.anonymize.recoding import Recoding
-    from sfumato.synthesize.generator import Generator
+    from sfumato.anonymization.recoding import Recoding
+    from sfumato.synthesis.generator import Generator
 
     annotation = getattr(getattr(kind, "fit", None), "__annotations__", {}).get("return")
     if isinstance(annotation, str):

@@ -14,9 +14,9 @@ from sfumato.release.release_folder import write_release
 from sfumato.release.verification import Verification, verify
 
 if TYPE_CHECKING:
-    from sfumato.anonymize.recoding import Recoding
+    from sfumato.anonymization.recoding import Recoding
     from sfumato.privacy import Criterion
-    from sfumato.synthesize.generator import Generator
+    from sfumato.synthesis.generator import Generator
     from sfumato.table import Schema
 
 __all__ = ["Release", "anonymize", "synthesize"]
@@ -166,7 +166,7 @@ def synthesize(
     PlanError
         If the technique makes no model.
     """
-    from sfumato.synthesize.generator import Generator
+    from sfumato.synthesis.generator import Generator
     from sfumato.table import take
 
     frame, _ = take(table)

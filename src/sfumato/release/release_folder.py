@@ -10,7 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from sfumato.anonymize.recoding import Recoding
+from sfumato.anonymization.recoding import Recoding
 from sfumato.errors import SfumatoError
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
 from sfumato.release.folders import (
@@ -23,7 +23,7 @@ from sfumato.release.folders import (
     write_text,
 )
 from sfumato.release.making import Made
-from sfumato.synthesize.generator import Generator
+from sfumato.synthesis.generator import Generator
 
 __all__ = [
     "MODEL_FILE",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from sfumato.anonymize.recoding import ColumnChange
+    from sfumato.anonymization.recoding import ColumnChange
     from sfumato.release.certificate import Certificate
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.invented import InventedPeople
@@ -116,7 +116,7 @@ class StudyRelease:
         cls, values: Mapping[str, Any], certificate: Certificate, evaluation: Evaluation
     ) -> Self:
         """Return the release that :meth:`to_dict` and the two files described."""
-        from sfumato.anonymize.recoding import ColumnChange
+        from sfumato.anonymization.recoding import ColumnChange
         from sfumato.release.invented import InventedPeople
         from sfumato.release.verification import Verification
 

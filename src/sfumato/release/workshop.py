@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato._version import __version__
-from sfumato.anonymize.recoding import ColumnChange, Recoding
+from sfumato.anonymization.recoding import ColumnChange, Recoding
 from sfumato.errors import GuaranteeNotMet, SfumatoError
-from sfumato.evaluate import Figure, Learned, compare
+from sfumato.evaluation import Figure, Learned, compare
 from sfumato.progress import Progress
 from sfumato.release.assessment import Compared, as_released, assess, persons_of
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
@@ -35,7 +35,7 @@ from sfumato.release.release_folder import load_fitted, write_certificate, write
 from sfumato.release.splitting import Split
 from sfumato.release.study import SourceFacts, Study, StudyRelease
 from sfumato.release.verification import verify
-from sfumato.synthesize.generator import Generator
+from sfumato.synthesis.generator import Generator
 
 if TYPE_CHECKING:
     from sfumato.table import Schema

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sfumato.table.codes import CodedTable, Tuples, encode
-    from sfumato.table.files import Reading, Source, read, read_with_report, write
     from sfumato.table.frames import Returner, take
-    from sfumato.table.hierarchy import Hierarchy
-    from sfumato.table.intervals import interval_label, parse_intervals
-    from sfumato.table.ladder import MISSING_LABEL, SUPPRESSED, Ladder
-    from sfumato.table.preparation import Preparation, prepare
-    from sfumato.table.presets import preset_names
-    from sfumato.table.profiling import Profile, profile
+    from sfumato.table.hierarchies.hierarchy import Hierarchy
+    from sfumato.table.hierarchies.intervals import interval_label, parse_intervals
+    from sfumato.table.hierarchies.ladder import MISSING_LABEL, SUPPRESSED, Ladder
+    from sfumato.table.hierarchies.presets import preset_names
+    from sfumato.table.preparation.fitted import Preparation, prepare
+    from sfumato.table.profiling.table_profile import Profile, profile
+    from sfumato.table.reading.files import Reading, Source, read, read_with_report, write
     from sfumato.table.roles import RoleSuggestion, suggest_roles
     from sfumato.table.schema import Column, Role, Schema
     from sfumato.table.types import ColumnType
@@ -58,33 +58,33 @@ __all__ = [
 ]
 
 _HOME = {
-    "MISSING_LABEL": "ladder",
-    "SUPPRESSED": "ladder",
+    "MISSING_LABEL": "hierarchies.ladder",
+    "SUPPRESSED": "hierarchies.ladder",
     "CodedTable": "codes",
     "Column": "schema",
     "ColumnType": "types",
-    "Hierarchy": "hierarchy",
-    "Ladder": "ladder",
-    "Preparation": "preparation",
-    "Profile": "profiling",
-    "Reading": "files",
+    "Hierarchy": "hierarchies.hierarchy",
+    "Ladder": "hierarchies.ladder",
+    "Preparation": "preparation.fitted",
+    "Profile": "profiling.table_profile",
+    "Reading": "reading.files",
     "Returner": "frames",
     "Role": "schema",
     "RoleSuggestion": "roles",
     "Schema": "schema",
-    "Source": "files",
+    "Source": "reading.files",
     "Tuples": "codes",
     "encode": "codes",
-    "interval_label": "intervals",
-    "parse_intervals": "intervals",
-    "prepare": "preparation",
-    "preset_names": "presets",
-    "profile": "profiling",
-    "read": "files",
-    "read_with_report": "files",
+    "interval_label": "hierarchies.intervals",
+    "parse_intervals": "hierarchies.intervals",
+    "prepare": "preparation.fitted",
+    "preset_names": "hierarchies.presets",
+    "profile": "profiling.table_profile",
+    "read": "reading.files",
+    "read_with_report": "reading.files",
     "suggest_roles": "roles",
     "take": "frames",
-    "write": "files",
+    "write": "reading.files",
 }
 
 

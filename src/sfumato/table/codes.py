@@ -1,8 +1,8 @@
 """A table as small integers, and its distinct tuples counted once.
 
-Each column is coded by its :class:`~sfumato.table.ladder.Ladder`; a row of codes packs into one
-64-bit key (mixed radix), equal keys are counted once, and everything above works on the distinct
-tuples with their counts.
+Each column is coded by its :class:`~sfumato.table.hierarchies.ladder.Ladder`; a row of codes packs
+into one 64-bit key (mixed radix), equal keys are counted once, and everything above works on the
+distinct tuples with their counts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import polars as pl
 
 from sfumato.errors import SchemaError, did_you_mean
 from sfumato.table.counting import count_tuples
-from sfumato.table.hierarchy import Hierarchy
-from sfumato.table.ladder import Ladder
+from sfumato.table.hierarchies.hierarchy import Hierarchy
+from sfumato.table.hierarchies.ladder import Ladder
 from sfumato.table.schema import Schema
 
 __all__ = ["CodedTable", "Tuples", "encode"]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sfumato.table.ladder import smallest_unsigned
+from sfumato.table.hierarchies.ladder import smallest_unsigned
 
 __all__ = ["Counted", "count_keys", "count_tuples"]
 

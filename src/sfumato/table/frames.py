@@ -100,7 +100,7 @@ def take(frame: Any) -> tuple[pl.DataFrame, Returner]:
     if implementation.is_pyarrow():
         return normalize(_from_arrow(frame), _WHERE), Returner("pyarrow")
     if implementation.is_duckdb():
-        from sfumato.table.databases import check_duckdb_columns
+        from sfumato.table.reading.databases import check_duckdb_columns
 
         check_duckdb_columns(frame, _WHERE)
         module = implementation.to_native_namespace()

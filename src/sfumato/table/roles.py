@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from sfumato.table.hierarchy import Hierarchy
-from sfumato.table.keys import distinct_values
+from sfumato.table.hierarchies.hierarchy import Hierarchy
+from sfumato.table.hierarchies.keys import distinct_values
+from sfumato.table.profiling.sensitivity import sensitivity_of
 from sfumato.table.role_names import HIPAA, NameRule, rule_of_name
 from sfumato.table.role_patterns import Pattern, embedded_identifier, pattern_of_values
 from sfumato.table.schema import Role
-from sfumato.table.sensitivity import sensitivity_of
 
 __all__ = ["RoleSuggestion", "suggest_roles"]
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import polars as pl
 
 from sfumato.errors import SchemaError, did_you_mean
-from sfumato.table.hierarchy import Hierarchy
+from sfumato.table.hierarchies.hierarchy import Hierarchy
 from sfumato.table.types import COLUMN_TYPES, ColumnType
 
 __all__ = ["Column", "Role", "Schema"]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.errors import EngineError, HierarchyError, SchemaError, did_you_mean
-from sfumato.table.hierarchy import Hierarchy
+from sfumato.table.hierarchies.hierarchy import Hierarchy
 from sfumato.table.schema import Column, Role, Schema
 
 __all__ = ["line_of", "read_schema", "schema_from_dict", "schema_to_dict", "write_schema"]

@@ -18,7 +18,7 @@ from sfumato.table import MISSING_LABEL, SUPPRESSED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sfumato.evaluate import ColumnFidelity, Fidelity, Histogram
+    from sfumato.evaluation import ColumnFidelity, Fidelity, Histogram
 
 __all__ = ["ColumnChart", "Distance", "Distributions", "distributions"]
 

@@ -10,7 +10,7 @@ from sfumato.release.report.readings import Reading, reading
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sfumato.evaluate import Figure
+    from sfumato.evaluation import Figure
     from sfumato.release.evaluation import Evaluation
 
 __all__ = ["FigureGroup", "FigureRow", "figure_groups", "left_out"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sfumato.anonymize.recoding import ColumnChange
+    from sfumato.anonymization.recoding import ColumnChange
     from sfumato.release.invented import InventedPeople
 
 __all__ = ["InventedLine", "invented_lines"]

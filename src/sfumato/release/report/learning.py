@@ -11,7 +11,7 @@ from sfumato.release.report.wording import score
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sfumato.evaluate import Learned
+    from sfumato.evaluation import Learned
     from sfumato.release.report.svg import Chart
 
 __all__ = [

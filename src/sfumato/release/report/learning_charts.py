@@ -11,7 +11,7 @@ from sfumato.release.report.wording import listing, score, shorten
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sfumato.evaluate import Learned
+    from sfumato.evaluation import Learned
 
 __all__ = ["curve_charts", "score_chart", "training_chart"]
 

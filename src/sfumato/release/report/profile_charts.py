@@ -12,9 +12,9 @@ from sfumato.release.report.wording import number, plural, share, shorten, told_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sfumato.table.class_sizes import ClassSizes, SizeBin
-    from sfumato.table.correlations import Correlations
-    from sfumato.table.profiling import ColumnProfile
+    from sfumato.table.profiling.class_sizes import ClassSizes, SizeBin
+    from sfumato.table.profiling.correlations import Correlations
+    from sfumato.table.profiling.table_profile import ColumnProfile
 
 __all__ = [
     "category_charts",

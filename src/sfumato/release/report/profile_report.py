@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sfumato.table import Profile
-    from sfumato.table.correlations import Correlations
-    from sfumato.table.profiling import ColumnProfile, Finding
+    from sfumato.table.profiling.correlations import Correlations
+    from sfumato.table.profiling.table_profile import ColumnProfile, Finding
 
 __all__ = ["render_profile"]
 

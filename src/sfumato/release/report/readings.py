@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from sfumato.release.report.wording import amount, number
 
 if TYPE_CHECKING:
-    from sfumato.evaluate import Figure
+    from sfumato.evaluation import Figure
 
 __all__ = ["WIDE_INTERVAL", "Reading", "reading"]
 

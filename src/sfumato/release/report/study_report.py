@@ -20,8 +20,8 @@ from sfumato.release.report.wording import listing, plural
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sfumato.anonymize.recoding import ColumnChange
-    from sfumato.evaluate import Learned
+    from sfumato.anonymization.recoding import ColumnChange
+    from sfumato.evaluation import Learned
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.study import Study
 

@@ -20,7 +20,7 @@ from sfumato.release.report.wording import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sfumato.evaluate import Figure, Learned
+    from sfumato.evaluation import Figure, Learned
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.study import SourceFacts, StudyRelease
 

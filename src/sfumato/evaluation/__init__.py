@@ -1,0 +1,70 @@
+"""What is left to find in a release, and what can still be learned from it.
+
+Risk: :func:`class_risks` counts who stands alone in a released table, :func:`closest_record` tells
+whether a release lies nearer to the people it was made from than to others. Use: :func:`fidelity`
+compares columns and their associations, :func:`train_and_test` trains on a release and tests on
+real rows. Every number is a :class:`Figure`, with what is needed to read it.
+
+Names are imported when they are first used, so that a command that evaluates nothing stays fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sfumato.evaluation.comparison import compare
+    from sfumato.evaluation.distance import closest_record
+    from sfumato.evaluation.figures import Figure
+    from sfumato.evaluation.histograms import Histogram
+    from sfumato.evaluation.learned import Learned
+    from sfumato.evaluation.learning import train_and_test
+    from sfumato.evaluation.network import MultilayerPerceptron
+    from sfumato.evaluation.protocols import Protocol
+    from sfumato.evaluation.reidentification import class_risks
+    from sfumato.evaluation.table_fidelity import Association, ColumnFidelity, Fidelity, fidelity
+
+_HOME = {
+    "Association": "table_fidelity",
+    "ColumnFidelity": "table_fidelity",
+    "Fidelity": "table_fidelity",
+    "Figure": "figures",
+    "Histogram": "histograms",
+    "Learned": "learned",
+    "MultilayerPerceptron": "network",
+    "Protocol": "protocols",
+    "class_risks": "reidentification",
+    "closest_record": "distance",
+    "compare": "comparison",
+    "fidelity": "table_fidelity",
+    "train_and_test": "learning",
+}
+
+__all__ = [
+    "Association",
+    "ColumnFidelity",
+    "Fidelity",
+    "Figure",
+    "Histogram",
+    "Learned",
+    "MultilayerPerceptron",
+    "Protocol",
+    "class_risks",
+    "closest_record",
+    "compare",
+    "fidelity",
+    "train_and_test",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

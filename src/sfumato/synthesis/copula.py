@@ -1,0 +1,222 @@
+"""A Gaussian copula for mixed tables: each column's own distribution, tied by normal variables.
+
+Every column is cut from a standard normal variable, so that its distribution is as learned; the
+normal variables are correlated just so that the columns correlate as they were seen to. A category
+is one column and one variable: a row always holds exactly one of its values. Each frequent class of
+the schema's target gets distributions and correlations of its own, so that what a column tells of
+the target is kept whole, also where it is no straight line.
+
+References
+----------
+A. Sklar, "Fonctions de repartition a n dimensions et leurs marges" (1959); P. X.-K. Song, M. Li,
+Y. Yuan, "Joint regression analysis of correlated data using Gaussian copulas", Biometrics 65
+(2009), for discrete columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from sfumato.errors import DataError
+from sfumato.progress import Progress, silent
+from sfumato.settings import Settings
+from sfumato.synthesis.columns import CodedColumn, code_column
+from sfumato.synthesis.copula_generator import CopulaGenerator, Stratum
+from sfumato.synthesis.correlation import standard_scores
+from sfumato.synthesis.ordering import category_scores
+from sfumato.synthesis.variables import tie, variables_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sfumato.table import Schema
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["GaussianCopula"]
+
+_MOST_CLASSES = 20
+_ROWS_FOR_A_COLUMN = 5
+
+
+class GaussianCopula(Settings):
+    """Learn each column's distribution and the correlations between columns.
+
+    Parameters
+    ----------
+    minimum
+        Least number of people who must share a category's value, or fill a cell of a number's
+        distribution, for it to be learned (at least 2). With a `person` column in the schema,
+        people are counted, not rows.
+    rare
+        "drop": a value of fewer people is not learned and its rows count for the other values;
+        "pool": such values become one value "(other)".
+    cells
+        Most cells in the distribution of a number.
+    by_target
+        Whether each class of the schema's target is learned by itself, if the target has at most
+        twenty values. Less frequent classes are learned together.
+    minimum_class
+        Least number of rows of such a class, at least 50; five rows for each column are needed in
+        any case.
+
+    Examples
+    --------
+    >>> GaussianCopula(minimum=20).rare
+    'drop'
+    """
+
+    minimum: int = Field(default=10, ge=2)
+    rare: Literal["drop", "pool"] = "drop"
+    cells: int = Field(default=1000, ge=10, le=10_000)
+    by_target: bool = True
+    minimum_class: int = Field(default=200, ge=50)
+
+    def fit(
+        self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
+    ) -> CopulaGenerator:
+        """Learn the model from the table's rows.
+
+        Parameters
+        ----------
+        table
+            The table to imitate; columns with the role identifier are left out.
+        schema
+            Its schema.
+        progress
+            Told how far the work is.
+
+        Raises
+        ------
+        SchemaError
+            If the schema does not fit the table.
+        DataError
+            If the table has too few people, or a column that cannot be learned.
+        """
+        schema = schema.check(table)
+        left_out = tuple(name for name in schema.identifiers if name in table.columns)
+        if schema.person is not None and schema.person not in left_out:
+            left_out = (*left_out, schema.person)
+        names = [name for name in table.columns if name not in left_out]
+        if not names:
+            raise DataError("Nothing to synthesize: every column of the table is an identifier")
+        people = _people(table, schema.person)
+        if people.sum() < self.minimum - 1e-9:
+            raise DataError(
+                f"The table tells of {round(people.sum())} people; a synthesizer with `minimum` = "
+                f"{self.minimum} needs at least {self.minimum}"
+            )
+        coded = []
+        for done, name in enumerate(names):
+            progress("reading the columns", done, len(names))
+            kind = schema.columns[name].type
+            coded.append(
+                code_column(
+                    table[name],
+                    people,
+                    minimum=self.minimum,
+                    pool=self.rare == "pool",
+                    categorical=kind in ("category", "text", "boolean"),
+                )
+            )
+        progress("reading the columns", len(names), len(names))
+        coded = _ordered(coded)
+        progress("fitting the copula", 0, 1)
+        variables, columns = variables_of(coded, people, self)
+        groups = self._groups(coded, schema.target)
+        strata = []
+        for done, rows in enumerate(groups):
+            inside = variables
+            if len(groups) > 1:
+                inside = [variable.within(rows, people, self) for variable in variables]
+            margins = tuple(variable.margin for variable in inside)
+            strata.append(Stratum(rows.size / table.height, margins, tie(inside)))
+            progress("fitting the copula", done + 1, len(groups))
+        return CopulaGenerator(
+            columns=columns,
+            strata=tuple(strata),
+            target=schema.target if len(groups) > 1 else None,
+            schema=schema.select(names),
+            left_out=left_out,
+            minimum=self.minimum,
+            rows=table.height,
+        )
+
+    def _groups(self, coded: list[CodedColumn], target: str | None) -> list[Integers]:
+        """Return the rows that are learned together: of each frequent class, and of the rest."""
+        everyone = [np.arange(len(coded[0].state))]
+        column = next((one for one in coded if one.coding.name == target), None)
+        if not self.by_target or column is None or not column.there.any():
+            return everyone
+        there = column.there
+        classes, codes = np.unique(column.content[there], return_inverse=True)
+        if not 2 <= classes.size <= _MOST_CLASSES:
+            return everyone
+        of_row = np.full(there.size, classes.size)
+        of_row[there] = codes
+        needed = max(self.minimum_class, _ROWS_FOR_A_COLUMN * len(coded))
+        groups = [np.flatnonzero(of_row == one) for one in range(classes.size)]
+        frequent = sorted((rows for rows in groups if rows.size >= needed), key=len)
+        if not frequent:
+            return everyone
+        rest = np.setdiff1d(everyone[0], np.concatenate(frequent))
+        if rest.size == 0:
+            return frequent
+        if rest.size >= needed:
+            return [*frequent, rest]
+        return [np.union1d(frequent[0], rest), *frequent[1:]]
+
+
+def _people(table: pl.DataFrame, person: str | None) -> Floats:
+    """Return what each row counts as: its share of the rows of its person."""
+    if person is None:
+        return np.ones(table.height)
+    rows = table.select(1.0 / pl.len().over(person)).to_series()
+    return rows.to_numpy().astype(np.float64)
+
+
+def _ordered(coded: list[CodedColumn]) -> list[CodedColumn]:
+    """Lay the values of each nominal column along the axis that tells most of the others."""
+    from scipy.special import ndtri
+
+    nominal: dict[str, tuple[Integers, int]] = {}
+    numeric = []
+    for column in coded:
+        there = column.there
+        if column.coding.kind == "category":
+            if len(column.coding.values) > 1:
+                nominal[column.coding.name] = (
+                    np.asarray(column.content, dtype=np.int64),
+                    len(column.coding.values),
+                )
+        elif there.any():
+            _, inverse, counts = np.unique(
+                column.content[there], return_inverse=True, return_counts=True
+            )
+            scores = ndtri((np.cumsum(counts) - counts / 2) / counts.sum())
+            standard = standard_scores(counts / counts.sum(), scores)
+            filled = np.zeros(there.size)
+            filled[there] = standard[inverse]
+            numeric.append(filled)
+    scores_of = category_scores(nominal, numeric)
+    ordered = []
+    for column in coded:
+        scores = scores_of.get(column.coding.name)
+        if scores is None:
+            ordered.append(column)
+            continue
+        order = np.argsort(scores, kind="stable")
+        place = np.argsort(order, kind="stable")
+        values = tuple(column.coding.values[i] for i in order)
+        codes = np.asarray(column.content, dtype=np.int64)
+        content = np.where(codes >= 0, place[np.maximum(codes, 0)], -1)
+        ordered.append(
+            CodedColumn(replace(column.coding, values=values), content, column.state, scores[order])
+        )
+    return ordered

@@ -1,0 +1,1 @@
+"""Reading tables from text files, Parquet, Excel and databases, and writing them."""

@@ -1,0 +1,129 @@
+from collections import Counter
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfumato.errors import PlanError, SchemaError
+from sfumato.evaluation import class_risks
+
+VALUES = st.sampled_from(["a", "b", "*", None])
+ROWS = st.lists(st.tuples(VALUES, st.sampled_from(["x", "y", "*"])), min_size=1, max_size=30)
+
+
+def values(risks):
+    return {key: figure.value for key, figure in risks.items()}
+
+
+def test_figures_by_hand():
+    # Classes of 4, 3, 1 and two suppressed rows.
+    ages = ["20-30"] * 4 + ["30-40"] * 3 + ["90+"] + ["*"] * 2
+    sexes = ["f"] * 4 + ["m"] * 3 + ["m"] + ["*"] * 2
+    risks = class_risks(pl.DataFrame({"age": ages, "sex": sexes}), ["age", "sex"], threshold=0.3)
+    assert values(risks) == {
+        "smallest_class": 1,
+        "smallest_class_without_suppressed": 1,
+        "classes": 4,
+        "suppressed": 0.2,
+        "unique": 0.1,
+        "prosecutor_highest": 1.0,
+        "prosecutor_average": pytest.approx(0.4),
+        "at_risk": pytest.approx(0.6),
+        "marketer": pytest.approx(0.3),
+    }
+
+
+def test_the_suppressed_class_counts_and_is_told_apart():
+    table = pl.DataFrame({"age": ["20-30"] * 10 + ["*"] * 3})
+    risks = class_risks(table, ["age"])
+    assert risks["smallest_class"].value == 3
+    assert risks["smallest_class_without_suppressed"].value == 10
+    assert risks["prosecutor_highest"].value == pytest.approx(1 / 3)
+    assert risks["at_risk"].value == pytest.approx(3 / 13)
+
+
+def test_a_row_suppressed_in_part_is_not_suppressed():
+    table = pl.DataFrame({"age": ["*", "*", "20"], "sex": ["f", "*", "f"]})
+    assert class_risks(table, ["age", "sex"])["suppressed"].value == pytest.approx(1 / 3)
+
+
+def test_the_threshold_itself_is_not_above_it():
+    table = pl.DataFrame({"age": [1] * 5 + [2] * 4})
+    assert class_risks(table, ["age"], threshold=0.2)["at_risk"].value == pytest.approx(4 / 9)
+    assert class_risks(table, ["age"], threshold=0.25)["at_risk"].value == 0
+    assert "fewer than 5 rows" in class_risks(table, ["age"], threshold=0.2)["at_risk"].meaning
+    # 1/49 times 49 is not 1 in floating point.
+    many = pl.DataFrame({"age": [1] * 49})
+    assert class_risks(many, ["age"], threshold=1 / 49)["at_risk"].value == 0
+
+
+def test_a_missing_value_is_a_value():
+    table = pl.DataFrame({"age": [30, 30, None]})
+    assert class_risks(table, ["age"])["unique"].value == pytest.approx(1 / 3)
+
+
+def test_many_rows_of_one_person_are_one_person():
+    table = pl.DataFrame({"id": ["a", "a", "a", "b"], "age": [30, 30, 30, 40]})
+    assert class_risks(table, ["age"])["unique"].value == 0.25
+    risks = class_risks(table, ["age"], person="id")
+    assert risks["unique"].value == 1.0
+    assert risks["smallest_class"].value == 1
+    assert "people" in risks["at_risk"].meaning
+
+
+def test_everything_suppressed_is_said():
+    risks = class_risks(pl.DataFrame({"age": ["*"] * 5}), ["age"])
+    assert risks["smallest_class"].value == 5
+    assert risks["marketer"].value == 0
+    without = risks["smallest_class_without_suppressed"]
+    assert not without.computed
+    assert "suppressed" in without.because
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "because"),
+    [
+        (pl.DataFrame({"age": [1]}), [], "no quasi-identifiers"),
+        (pl.DataFrame({"age": []}), ["age"], "no rows"),
+    ],
+)
+def test_what_cannot_be_computed_says_why(table, columns, because):
+    risks = class_risks(table, columns)
+    assert len(risks) == 9
+    assert all(not figure.computed and because in figure.because for figure in risks.values())
+
+
+def test_wrong_input_is_refused():
+    table = pl.DataFrame({"age": [1, 2]})
+    with pytest.raises(SchemaError, match="Did you mean 'age'"):
+        class_risks(table, ["agee"])
+    with pytest.raises(PlanError, match="threshold"):
+        class_risks(table, ["age"], threshold=0)
+
+
+@given(rows=ROWS, threshold=st.sampled_from([0.05, 0.2, 0.5, 1.0]))
+@settings(deadline=None)
+def test_equals_a_count_by_hand(rows, threshold):
+    table = pl.DataFrame(rows, schema={"q": pl.String, "r": pl.String}, orient="row")
+    risks = values(class_risks(table, ["q", "r"], threshold=threshold))
+    counts = Counter(rows)
+    sizes = [counts[row] for row in rows]
+    kept = [size for size, row in zip(sizes, rows, strict=True) if row != ("*", "*")]
+    n = len(rows)
+    assert risks["smallest_class"] == min(sizes)
+    assert risks["smallest_class_without_suppressed"] == (min(kept) if kept else None)
+    assert risks["classes"] == len(counts)
+    assert risks["unique"] == pytest.approx(sum(size == 1 for size in sizes) / n)
+    assert risks["prosecutor_highest"] == pytest.approx(1 / min(sizes))
+    assert risks["prosecutor_average"] == pytest.approx(len(counts) / n)
+    assert risks["at_risk"] == pytest.approx(sum(threshold * size < 1 for size in sizes) / n)
+    assert risks["marketer"] == pytest.approx(sum(1 / size for size in kept) / n)
+
+
+def test_every_figure_can_be_read():
+    for figure in class_risks(pl.DataFrame({"age": [1, 1, 2]}), ["age"]).values():
+        assert figure.meaning
+        assert figure.source
+        assert figure.interval is None
+        assert "exact" in figure.interval_method
