@@ -113,7 +113,10 @@ class Recoding(ABC):
             raise DataError(f"{path} is not a recoding written by sfumato") from None
         if not module.startswith("sfumato."):
             raise DataError(f"{path} names the recoding {content['kind']!r}, which is not ours")
-        kind = getattr(import_module(module), name, None)
+        try:
+            kind = getattr(import_module(module), name, None)
+        except ImportError:
+            kind = None  # a version of sfumato that knew other modules
         if not (isinstance(kind, type) and issubclass(kind, Recoding)):
             raise DataError(f"{path} names the recoding {name!r}, which this version does not have")
         return kind.from_dict(values)

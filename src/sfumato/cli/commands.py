@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from sfumato.cli.console import Console
-    from sfumato.release import Evaluation, Release, Study, Verification
+    from sfumato.release import Certificate, Evaluation, Study
     from sfumato.table import Schema, Source
 
 __all__ = [
@@ -108,28 +108,31 @@ def make_release(
     makes
         What the command is for: "recoding" (anonymize) or "generator" (synthesize).
     """
-    from sfumato.release import anonymize
+    from sfumato.release import Plan
+    from sfumato.release.plan import ReleasePlan
     from sfumato.release.registry import makes as what_it_makes
     from sfumato.release.registry import technique as registered
+    from sfumato.release.running import release_alone
     from sfumato.table import Schema
 
     kind = registered(technique)
-    made = what_it_makes(kind)
-    if made not in (makes, "unknown"):
-        other = "synthesize" if made == "generator" else "anonymize"
+    if what_it_makes(kind) not in (makes, "unknown"):
+        other = "synthesize" if makes == "recoding" else "anonymize"
         raise PlanError(f"the technique {technique!r} belongs to: sfumato {other}")
-    fitted = cast("Fittable", kind.of(settings))
-    schema = Schema.read(schema_file)
-    table = _read(console, where, schema)
+    kind.of(settings)  # a wrong setting is told before anything is read
+    asked = ReleasePlan(
+        name="release", technique=technique, settings=settings, rows=rows, format=file_format
+    )
+    plan = Plan(out.resolve().name, where, Schema.read(schema_file), (asked,), seed, control=0)
     with console.progress() as progress:
-        release = anonymize(
-            table, schema, fitted, name=out.resolve().name, rows=rows, seed=seed, progress=progress
-        )
-        verification = release.verify()
-        if not verification.passed:
-            raise _broken(verification)
-        folder = release.save(out, format=file_format)
-    console.result(_release_values(release, verification, folder), _release_words(release, folder))
+        release = release_alone(plan, out, progress=progress)
+    values = {
+        "folder": str(out),
+        "certificate": release.certificate.to_dict(),
+        "verification": release.verification.to_dict(),
+        "evaluation": release.evaluation.to_dict(),
+    }
+    console.result(values, _release_words(release.certificate, out))
 
 
 def evaluate_release(
@@ -220,15 +223,7 @@ def _read(console: Console, where: Source, schema: Schema | None = None) -> pl.D
     """Read a table as its schema says, and say what was found in it."""
     from sfumato.table import read_with_report
 
-    if schema is not None:
-        said = {"missing": schema.missing, "types": {**schema.types, **where.types}}
-        given = {
-            name: value
-            for name, value in said.items()
-            if value and name not in where.model_fields_set
-        }
-        where = where.model_copy(update=given)
-    reading = read_with_report(where)
+    reading = read_with_report(where if schema is None else where.said_by(schema))
     console.say(f"read {reading.frame.height:,} rows, {reading.frame.width} columns")
     for note in reading.notes:
         console.say(f"  {note}")
@@ -240,33 +235,18 @@ def _refuse_existing(path: Path | None) -> None:
         raise PlanError(f"{path} exists: it may hold your corrections, so name another file")
 
 
-def _broken(verification: Verification) -> Exception:
-    from sfumato.errors import GuaranteeNotMet
-
-    failed = [
-        f"{finding.code} {finding.explanation}"
-        for finding in verification.findings
-        if finding.blocking and finding.status in ("failed", "not run")
-    ]
-    return GuaranteeNotMet(f"nothing was written, as a promise does not hold: {'; '.join(failed)}")
-
-
-def _release_values(release: Release, verification: Verification, folder: Path) -> dict[str, Any]:
-    return {
-        "folder": str(folder),
-        "certificate": release.certificate.to_dict(),
-        "verification": verification.to_dict(),
-    }
-
-
-def _release_words(release: Release, folder: Path) -> list[str]:
-    certificate = release.certificate
+def _release_words(certificate: Certificate, folder: Path) -> list[str]:
     words = [f"{certificate.rows_out:,} rows released"]
     if certificate.rows_suppressed:
         words.append(f"{certificate.rows_suppressed:,} of them suppressed (written as *)")
     words += [f"promised: {promise.sentence}" for promise in certificate.promises]
     words += [f"not promised: {sentence}" for sentence in certificate.not_promised]
-    return [*words, f"release: {folder}", f"check it at any time: sfumato verify {folder}"]
+    return [
+        *words,
+        f"release: {folder}",
+        f"report to open: {folder / 'report.html'}",
+        f"check it at any time: sfumato verify {folder}",
+    ]
 
 
 def _study_values(study: Study) -> dict[str, Any]:
@@ -294,15 +274,18 @@ def _study_words(study: Study) -> list[str]:
 def _figure_words(evaluation: Evaluation) -> list[str]:
     """Say the figures that a reader asks for first; the report has them all."""
     words = []
+    left_out: dict[str, list[str]] = {}
     for key, figure in {**evaluation.risks, **evaluation.utility}.items():
         if not (key in evaluation.risks or key.startswith(("auc/", "f1/"))):
             continue
         if not figure.computed:
-            words.append(f"{figure.name}: not computed, {figure.because}")
+            left_out.setdefault(figure.because, []).append(figure.name)
             continue
         interval = (
             f" ({figure.interval[0]:.4g} to {figure.interval[1]:.4g})" if figure.interval else ""
         )
         protocol = f" [{key.split('/', 1)[1]}]" if "/" in key else ""
         words.append(f"{figure.name}{protocol}: {figure.value:.4g}{interval} {figure.unit}")
+    for because, names in left_out.items():
+        words.append(f"not computed, as {because}: {'; '.join(names)}")
     return words

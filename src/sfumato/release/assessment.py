@@ -53,6 +53,8 @@ class Compared:
         What could not be written so, a sentence each.
     persons
         Whose row each released row is, where one person may have several and that is known.
+    synthetic
+        Whether the released rows were drawn from a model, so that none stands for one person.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Compared:
     control: pl.DataFrame | None
     notes: tuple[str, ...] = ()
     persons: pl.Series | None = None
+    synthetic: bool = False
 
     @classmethod
     def of(
@@ -321,7 +324,20 @@ def _class_risks(compared: Compared, plan: EvaluationPlan) -> dict[str, Figure]:
         if compared.persons is not None:
             person = "person of a row"
             released = released.with_columns(compared.persons.alias(person))
-    return class_risks(released, names, threshold=plan.risk.threshold, person=person)
+    figures = class_risks(released, names, threshold=plan.risk.threshold, person=person)
+    if not compared.synthetic:
+        return figures
+    because = "the rows were drawn from a model, so a class of equal rows holds no persons"
+    return {
+        key: Figure.not_computed(
+            figure.name,
+            because,
+            unit=figure.unit,
+            direction=figure.direction,
+            source=figure.source,
+        )
+        for key, figure in figures.items()
+    }
 
 
 def _wanted(

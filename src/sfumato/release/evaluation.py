@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,7 +108,7 @@ class Evaluation:
 
     def write(self, path: str | Path) -> None:
         """Write the evaluation as JSON, whole or not at all."""
-        text = json.dumps(self.to_dict(), indent=1, sort_keys=True, allow_nan=False)
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
         write_text(path, text + "\n")
 
     def save(self, folder: str | Path) -> Path:
@@ -187,11 +187,16 @@ def evaluate(
     schema = schema.check(real_rows)
     if plan is None:
         plan = EvaluationPlan(learning=LearningPlan(models=("gradient-boosting",)))
+    synthetic = False
     if isinstance(released, Release):
         recoding = recoding or released.recoding
+        synthetic = released.generator is not None
         name = released.name if name == "release" else name
         released = released.made.data
-    compared = Compared.of(name, real_rows, take(released)[0], control_rows, schema, recoding)
+    compared = replace(
+        Compared.of(name, real_rows, take(released)[0], control_rows, schema, recoding),
+        synthetic=synthetic,
+    )
     wanted = target or plan.target or schema.target
     return assess(compared, plan, target=wanted, seed=seed, real_too=True, progress=progress)
 

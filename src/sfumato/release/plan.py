@@ -274,6 +274,14 @@ class Plan:
         return replace(self, releases=releases, evaluation=evaluation)
 
 
+    def for_others(self) -> Self:
+        """Return the plan as it goes with a release: the source's name without its folder."""
+        if self.source.path is None:
+            return self
+        source = self.source.model_copy(update={"path": Path(self.source.path).name})
+        return replace(self, source=source)
+
+
 def derived_seed(seed: int, *words: str) -> int:
     """Return a seed of its own for one step, 0 to 2**32 - 1.
 

@@ -48,9 +48,7 @@ def read_source(plan: Plan) -> SourceTable:
         If it cannot be read.
     """
     source = plan.source
-    missing = source.missing if "missing" in source.model_fields_set else plan.schema.missing
-    said = {"missing": missing, "types": {**plan.schema.types, **source.types}}
-    reading = source.model_copy(update=said).report(plan.base)
+    reading = source.said_by(plan.schema).report(plan.base)
     if source.path is None:
         scheme = urlsplit(source.url or "").scheme
         return SourceTable(

@@ -8,19 +8,27 @@ learned is kept step by step.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from sfumato._version import __version__
 from sfumato.errors import PlanError
 from sfumato.progress import Progress, silent
-from sfumato.release.folders import disk_errors, exclusive, recover, refuse_foreign, write_text
+from sfumato.release.folders import (
+    disk_errors,
+    exclusive,
+    put_in_place,
+    recover,
+    refuse_foreign,
+    write_text,
+)
 from sfumato.release.plan import Plan
 from sfumato.release.reading import read_source
 from sfumato.release.splitting import set_aside
-from sfumato.release.study import SourceFacts, Study
+from sfumato.release.study import SourceFacts, Study, StudyRelease
 from sfumato.release.workshop import Workshop
 
-__all__ = ["run"]
+__all__ = ["release_alone", "run"]
 
 _OURS = ".lock"
 
@@ -58,29 +66,65 @@ def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent
         for release in plan.releases:
             recover(out / release.name)
             refuse_foreign(out / release.name)
-        progress("reading the source", 0, 1)
-        source = read_source(plan)
-        schema = plan.schema.check(source.table)
-        split = set_aside(source.table, schema, plan.control, plan.seed)
-        progress("reading the source", 1, 1)
-        facts = SourceFacts(
-            name=source.name,
-            sha256=source.sha256,
-            rows=source.table.height,
-            columns=source.table.width,
-            control_rows=split.control.height,
-            persons=split.persons,
-            control_persons=split.control_persons,
-            roles={name: str(column.role) for name, column in schema.columns.items()},
-            target=plan.evaluation.target or schema.target,
-            notes=source.notes,
-        )
-        workshop = Workshop(plan, out, facts, split, schema, progress)
+        workshop = _opened(plan, out, progress)
         releases = tuple(workshop.release(release.name) for release in plan.releases)
-        study = Study(plan, out, facts, releases, __version__)
+        study = Study(plan, out, workshop.facts, releases, __version__)
         _write_study(study)
         workshop.clear()
     return study
+
+
+def release_alone(plan: Plan, folder: str | Path, *, progress: Progress = silent) -> StudyRelease:
+    """Make the only release of a plan straight into a folder of its own, whole or not at all.
+
+    Parameters
+    ----------
+    plan
+        A plan with one release.
+    folder
+        The release's folder; a release that stands there makes way.
+    progress
+        Told how far the work is.
+
+    Raises
+    ------
+    PlanError, DataError, SchemaError, GuaranteeNotMet, EngineError
+        As :func:`run`.
+    """
+    (only,) = plan.releases
+    folder = Path(folder).absolute()
+    recover(folder)
+    refuse_foreign(folder)
+    out = folder.with_name(f".{folder.name}.part")
+    try:
+        with exclusive(out):
+            release = _opened(plan, out, progress).release(only.name)
+            put_in_place(out / only.name, folder)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return release
+
+
+def _opened(plan: Plan, out: Path, progress: Progress) -> Workshop:
+    """Read the source, set the control rows aside, and open the workshop for the rest."""
+    progress("reading the source", 0, 1)
+    source = read_source(plan)
+    schema = plan.schema.check(source.table)
+    split = set_aside(source.table, schema, plan.control, plan.seed)
+    progress("reading the source", 1, 1)
+    facts = SourceFacts(
+        name=source.name,
+        sha256=source.sha256,
+        rows=source.table.height,
+        columns=source.table.width,
+        control_rows=split.control.height,
+        persons=split.persons,
+        control_persons=split.control_persons,
+        roles={name: str(column.role) for name, column in schema.columns.items()},
+        target=plan.evaluation.target or schema.target,
+        notes=source.notes,
+    )
+    return Workshop(plan, out, facts, split, schema, progress)
 
 
 def _write_study(study: Study) -> None:

@@ -200,7 +200,10 @@ class Workshop:
         persons = None
         if made.recoding is not None and release.origin is None:
             persons = persons_of(before, self.schema, made.data)
-        return Compared(name, made.data, made.schema, real, control, tuple(notes), persons)
+        synthetic = made.generator is not None
+        return Compared(
+            name, made.data, made.schema, real, control, tuple(notes), persons, synthetic
+        )
 
     # -- finishing ---------------------------------------------------------------------------
 
@@ -255,7 +258,7 @@ class Workshop:
         release.evaluation.write(folder / EVALUATION_FILE)
         record = json.dumps(release.to_dict(), indent=1, sort_keys=True, allow_nan=False)
         write_text(folder / RECORD_FILE, record + "\n")
-        alone = self.plan.only(release.name)
+        alone = self.plan.only(release.name).for_others()
         write_text(folder / "plan.toml", alone.to_toml())
         study = Study(alone, self.out, self.facts, (release,), __version__)
         write_text(folder / "report.html", render_study(study))

@@ -67,7 +67,10 @@ class Generator(ABC):
             raise DataError(f"{path} is not a generator written by sfumato") from None
         if not module.startswith("sfumato."):
             raise DataError(f"{path} names the generator {content['kind']!r}, which is not ours")
-        kind = getattr(import_module(module), name, None)
+        try:
+            kind = getattr(import_module(module), name, None)
+        except ImportError:
+            kind = None  # a version of sfumato that knew other modules
         if not (isinstance(kind, type) and issubclass(kind, Generator)):
             raise DataError(f"{path} names the generator {name!r}, unknown to this version")
         return kind.from_dict(values)

@@ -203,7 +203,7 @@ def found_sentences(evaluation: Evaluation, *, synthetic: bool | None = None) ->
         Whether its rows were drawn from a model, so that no row stands for one person; None if
         that is not known.
     """
-    counted = _COUNTED if not synthetic else dict(list(_COUNTED.items())[:2])
+    counted = {} if synthetic else _COUNTED
     risks = evaluation.risks
     found = [_counted(risks[key], words) for key, words in counted.items() if key in risks]
     if synthetic is not False:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +19,9 @@ from sfumato.errors import DataError, PlanError
 from sfumato.settings import Settings
 from sfumato.table.reading.writing import write
 from sfumato.table.types import ColumnType
+
+if TYPE_CHECKING:
+    from sfumato.table.schema import Schema
 
 __all__ = ["Reading", "Source", "read", "read_with_report", "write"]
 
@@ -124,6 +127,12 @@ class Source(Settings):
         if self.delimiter is not None and self.delimiter == self.decimal:
             raise ValueError("the delimiter and the decimal separator are the same")
         return self
+
+    def said_by(self, schema: Schema) -> Self:
+        """Return the source with the schema's missing texts and types, where it says none."""
+        missing = self.missing if "missing" in self.model_fields_set else schema.missing
+        types = {**schema.types, **self.types}
+        return self.model_copy(update={"missing": missing, "types": types})
 
     def read(self, base: str | Path = ".") -> pl.DataFrame:
         """Return the table; a relative path is taken from ``base``."""
