@@ -185,6 +185,53 @@ def test_a_promise_of_an_unknown_kind_is_never_a_pass(folder):
     assert not found.passed
 
 
+def test_a_promise_that_was_taken_out_or_lowered_is_missed(folder):
+    recertify(folder, promises=[])
+    found = verify(folder)
+    assert found["SF012"].status == "failed"
+    assert not found.passed
+    lower = {"kind": "k-anonymity", "settings": {"k": 2}, "sentence": "..."}
+    recertify(folder, promises=[lower])
+    assert verify(folder)["SF012"].status == "failed"
+
+
+@pytest.mark.parametrize("settings", [{}, {"k": 1}, {"k": True}, {"k": "5"}, {"k": None}])
+def test_a_promise_without_a_k_is_never_a_pass(folder, settings):
+    promise = {"kind": "k-anonymity", "settings": settings, "sentence": "..."}
+    recertify(folder, promises=[promise])
+    found = verify(folder)
+    assert found["SF012"].status == "not run"
+    assert not found.passed
+    assert not verify(pl.DataFrame({"age": [1, 1]}), SCHEMA, [{"k": 2}]).passed
+
+
+def test_a_quasi_identifier_stays_one_under_another_schema(folder):
+    edit(folder, lambda lines: [lines[0], lines[1].replace("South", "Moon"), *lines[2:]])
+    blind = Schema(rest="other")
+    assert verify(folder).smallest_class == verify(folder, blind).smallest_class
+    schema = (folder / "schema.toml").read_text()
+    (folder / "schema.toml").write_text(schema.replace("quasi-identifier", "other"))
+    recertify(folder)
+    found = verify(folder)
+    assert (found["SF001"].status, found.passed) == ("failed", False)
+
+
+def test_a_schema_that_nobody_certified_is_not_believed(folder):
+    content = json.loads((folder / "certificate.json").read_text())
+    del content["files"]["schema.toml"]
+    (folder / "certificate.json").write_text(json.dumps(content))
+    found = verify(folder)
+    assert (found["SF001"].status, found.passed) == ("failed", False)
+
+
+@pytest.mark.parametrize("name", ["source.csv", "data.parquet", "notes"])
+def test_what_nobody_certified_is_found_in_the_folder(folder, name):
+    (folder / name).write_text("who,what")
+    found = verify(folder)
+    assert found["SF002"].status == "failed"
+    assert name in found["SF002"].explanation
+
+
 # -- files of others ------------------------------------------------------------------------
 
 
@@ -217,6 +264,30 @@ def test_the_schema_may_be_a_file(tmp_path):
     assert verify(path, tmp_path / "schema.toml", [KAnonymity(5)]) == verify(
         str(path), OTHERS, [KAnonymity(5)]
     )
+
+
+def test_the_role_of_all_the_rest_is_a_role(tmp_path):
+    table = pl.DataFrame(
+        {"disease": ["x"] * 6, "age": ["1", "2"] * 3, "sex": ["f"] * 3 + ["m"] * 3}
+    )
+    schema = Schema(sensitive=["disease"], rest="quasi-identifier")
+    assert verify(table, schema).smallest_class == 1
+    assert status(verify(table, schema, [KAnonymity(3)]), "SF010") == ["failed"]
+    hidden = verify(table, Schema(sensitive=["disease"], rest="identifier"))
+    assert hidden["SF006"].explanation == "released: age, sex"
+
+
+def test_a_file_without_quasi_identifiers_keeps_no_promise(tmp_path):
+    schema = Schema(other=["age", "sex", "disease"])
+    found = verify(others(tmp_path), schema, [KAnonymity(5)])
+    assert (found["SF010"].status, found.passed) == ("not run", False)
+
+
+def test_a_release_that_leaves_all_quasi_identifiers_out_is_one_class(table, tmp_path):
+    rules = Rules(columns={name: {"suppress": True} for name in ("age", "sex", "region")}, k=12)
+    release = anonymize(table, SCHEMA, rules)
+    assert release.verify().passed
+    assert verify(release.save(tmp_path / "release"))["SF010"].status == "passed"
 
 
 def test_a_promise_without_a_schema_is_refused(tmp_path):
@@ -306,7 +377,7 @@ def test_the_recount_imports_neither_what_promises_nor_what_makes():
     import ast
 
     home = Path(__file__).parents[2] / "src" / "sfumato" / "release"
-    for module in ("verification", "recount", "cells", "certificate", "folders"):
+    for module in ("verification", "recount", "subject", "cells", "certificate", "folders"):
         tree = ast.parse((home / f"{module}.py").read_text())
         names = {
             name

@@ -1,29 +1,22 @@
 """The checks of a released file, by code that shares nothing with what made the release.
 
-Cells are texts, a missing cell and "*" are values like any other, and classes are counted by a
-group-by of this module's own. docs/findings.md has a section for each code.
+docs/findings.md has a section for each code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import polars as pl
-
-from sfumato.errors import DataError, SfumatoError
-from sfumato.release.cells import direct_identifiers, numbers_rows, read_as_text
-from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
-from sfumato.release.folders import sha256
+from sfumato.release.cells import direct_identifiers, numbers_rows
+from sfumato.release.certificate import CERTIFICATE_FILE
+from sfumato.release.folders import MANIFEST_FILE, sha256
+from sfumato.release.subject import Subject
 from sfumato.release.verification import Finding, Status, Verification
 
-if TYPE_CHECKING:
-    from sfumato.table import Schema
-
-__all__ = ["CODES", "Subject", "incomplete", "recount"]
+__all__ = ["CODES", "incomplete", "recount"]
 
 CODES = {
     "SF001": "The release folder is complete",
@@ -41,102 +34,19 @@ CODES = {
     "SF013": "The promise is counted in persons",
 }
 _ADVICE = frozenset({"SF008", "SF011", "SF013"})
-_STAR = "*"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is verified: the cells as texts, and what is stated about them.
-
-    Parameters
-    ----------
-    name
-        For messages.
-    cells
-        The released table, texts only.
-    schema
-        What its columns are said to be, or None.
-    promises
-        The criteria to check, as plain values with their kind.
-    certificate, folder
-        Of a release folder; None for a bare file or frame.
-    """
-
-    name: str
-    cells: pl.DataFrame
-    schema: Schema | None
-    promises: tuple[Mapping[str, Any], ...]
-    certificate: Certificate | None = None
-    folder: Path | None = None
-
-    @classmethod
-    def of_table(
-        cls,
-        released: str | Path | object,
-        schema: Schema | None,
-        asked: Sequence[Mapping[str, Any]],
-    ) -> Subject:
-        """Take a bare file or a frame of any kind."""
-        if isinstance(released, str | Path):
-            path = Path(released)
-            return cls(path.name, read_as_text(path), schema, tuple(asked))
-        from sfumato.table import take
-
-        return cls("table", take(released)[0].cast(pl.String), schema, tuple(asked))
-
-    @classmethod
-    def of_folder(
-        cls, folder: Path, schema: Schema | None, asked: Sequence[Mapping[str, Any]]
-    ) -> Subject | str:
-        """Take a release folder, or say what it lacks."""
-        from sfumato.table import Schema
-
-        try:
-            certificate = Certificate.read(folder / CERTIFICATE_FILE)
-            names = [name for name in certificate.files if Path(name).stem == "data"]
-            if len(names) != 1:
-                raise DataError("the certificate does not name one data file")
-            cells = read_as_text(folder / names[0])
-            schema = schema or Schema.read(folder / "schema.toml")
-        except SfumatoError as error:
-            return str(error)
-        certified = tuple(
-            {"kind": promise.kind, **promise.settings} for promise in certificate.promises
-        )
-        name = certificate.release
-        return cls(name, cells, schema, (*certified, *asked), certificate, folder)
-
-    @cached_property
-    def quasi_identifiers(self) -> list[str]:
-        """The quasi-identifiers that the file has."""
-        named = self.schema.quasi_identifiers if self.schema is not None else ()
-        return [name for name in named if name in self.cells.columns]
-
-    @cached_property
-    def starred(self) -> pl.Series:
-        """Which rows have "*" in every quasi-identifier."""
-        if not self.quasi_identifiers:
-            return pl.repeat(value=False, n=self.cells.height, eager=True, dtype=pl.Boolean)
-        stars = [(pl.col(name) == _STAR).fill_null(value=False) for name in self.quasi_identifiers]
-        return self.cells.select(pl.all_horizontal(stars).alias("starred")).to_series()
-
-    @cached_property
-    def person(self) -> str | None:
-        """The column to count persons by, if the file has it."""
-        person = self.schema.person if self.schema is not None else None
-        return person if person in self.cells.columns else None
-
-    def smallest_class(self, *, with_suppressed: bool) -> int | None:
-        """Return the size of the smallest class of equal quasi-identifiers."""
-        cells = self.cells if with_suppressed else self.cells.filter(~self.starred)
-        if cells.is_empty():
-            return None
-        size = pl.len() if self.person is None else pl.col(self.person).n_unique()
-        if not self.quasi_identifiers:
-            return int(cells.select(size).item())
-        sizes = cells.group_by(self.quasi_identifiers).agg(size.alias(""))
-        smallest = sizes[""].min()
-        return int(smallest) if isinstance(smallest, int) else None
+# What a release folder holds beside the files that its certificate names.
+_BESIDE = frozenset(
+    {
+        CERTIFICATE_FILE,
+        MANIFEST_FILE,
+        "evaluation.json",
+        "plan.toml",
+        "release.json",
+        "report.html",
+        ".DS_Store",
+    }
+)
+_MAKES_CLASSES = frozenset({"mondrian", "rules"})  # their k is a promise
 
 
 def recount(subject: Subject) -> Verification:
@@ -189,11 +99,17 @@ def _files(subject: Subject) -> list[Finding]:
         for name, digest in files.items()
         if not (folder / name).is_file() or sha256(folder / name) != digest
     ]
+    foreign = sorted(
+        path.name for path in folder.iterdir() if path.name not in files | dict.fromkeys(_BESIDE)
+    )
     rows = subject.cells.height
     return [
         _finding("SF001", "passed", "the certificate, the schema and the data can be read"),
         _none_of(
-            "SF002", changed, "changed or gone since", f"{len(files)} files have their SHA-256"
+            "SF002",
+            changed or foreign,
+            "changed or gone since" if changed else "in the folder, and nobody certified it",
+            f"{len(files)} files have their SHA-256",
         ),
         _finding(
             "SF003",
@@ -213,8 +129,6 @@ def _columns(subject: Subject) -> list[Finding]:
     known: Collection[str] = schema.columns
     if subject.certificate is not None:
         known = [name for name in subject.certificate.columns if name in schema.columns]
-    elif schema.rest is not None:
-        known = columns
     beyond = [name for name in columns if name not in known]
     hidden = set(schema.identifiers)
     absent = [name for name in schema.columns if name not in columns and name not in hidden]
@@ -251,24 +165,19 @@ def _classes(subject: Subject, without: int | None, everything: int | None) -> l
             "passed" if suppressed == certified else "failed",
             f"{suppressed:,} rows have * in every quasi-identifier; {certified:,} are certified",
         )
-    asked = [int(one["k"]) for one in subject.promises if one["kind"] == "k-anonymity"]
-    unknown = sorted({str(one["kind"]) for one in subject.promises} - {"k-anonymity"})
-    if unknown:
-        recountable = _finding("SF012", "not run", f"no recount exists for {', '.join(unknown)}")
-    elif subject.promises:
-        recountable = _finding("SF012", "passed", "every promise was recounted")
-    else:
-        recountable = _finding("SF012", "not applicable", "nothing is promised about classes")
+    asked = [k for one in subject.promises if (k := _k_of(one)) is not None]
     unit = "persons" if subject.person else "rows"
     return [
         stars,
-        _k_finding("SF010", asked, without, unit),
+        _without_groups("SF010", asked)
+        if subject.nothing_to_group_by
+        else _k_finding("SF010", asked, without, unit),
         replace(
             _k_finding("SF011", asked if suppressed else [], everything, unit),
             # What sfumato promises counts the suppressed rows; other programs leave them out.
             blocking=subject.certificate is not None,
         ),
-        recountable,
+        _recountable(subject, asked),
         _persons(subject, asked),
     ]
 
@@ -279,6 +188,50 @@ def _k_finding(code: str, asked: list[int], smallest: int | None, unit: str) -> 
         return _finding(code, "not applicable", f"{counted}; no k to compare with")
     k = max(asked)
     return _finding(code, "passed" if smallest >= k else "failed", f"{counted}; k is {k:,}")
+
+
+def _without_groups(code: str, asked: list[int]) -> Finding:
+    if not asked:
+        return _finding(code, "not applicable", "no quasi-identifier is named")
+    return _finding(
+        code, "not run", "the schema names no quasi-identifier that the file has, so no class"
+    )
+
+
+def _k_of(promise: Mapping[str, Any]) -> int | None:
+    """Return the k of a promise of k-anonymity, or None if it is none, or one that says nothing."""
+    k = promise.get("k")
+    sound = isinstance(k, int) and not isinstance(k, bool) and k >= 2
+    return k if sound and promise.get("kind") == "k-anonymity" else None
+
+
+def _recountable(subject: Subject, asked: list[int]) -> Finding:
+    unknown = sorted(
+        {str(one.get("kind")) for one in subject.promises if _k_of(one) is None} - {"k-anonymity"}
+    )
+    if unknown:
+        return _finding("SF012", "not run", f"no recount exists for {', '.join(unknown)}")
+    if any(_k_of(one) is None for one in subject.promises):
+        return _finding("SF012", "not run", "a promise of k-anonymity lacks a k of at least 2")
+    unsaid = _unsaid(subject, asked)
+    if unsaid is not None:
+        return _finding(
+            "SF012", "failed", f"it was made with k = {unsaid}, which is not among the promises"
+        )
+    if subject.promises:
+        return _finding("SF012", "passed", "every promise was recounted")
+    return _finding("SF012", "not applicable", "nothing is promised about classes")
+
+
+def _unsaid(subject: Subject, asked: list[int]) -> int | None:
+    """Return the k with which the release was made, where its certificate promises no such k."""
+    steps = subject.certificate.steps if subject.certificate is not None else ()
+    if not steps or steps[-1].technique not in _MAKES_CLASSES:
+        return None
+    made_with = steps[-1].settings.get("k")
+    if not isinstance(made_with, int) or max(asked, default=0) >= made_with:
+        return None
+    return made_with
 
 
 def _persons(subject: Subject, asked: list[int]) -> Finding:

@@ -141,7 +141,8 @@ def verify(
     SchemaError
         If a bare file comes with criteria but without a schema.
     """
-    from sfumato.release.recount import Subject, incomplete, recount
+    from sfumato.release.recount import incomplete, recount
+    from sfumato.release.subject import Subject
     from sfumato.table import Schema
 
     if schema is not None and not isinstance(schema, Schema):

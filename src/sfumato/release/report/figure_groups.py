@@ -41,6 +41,11 @@ class FigureGroup:
     rows: tuple[FigureRow, ...]
 
     @property
+    def measured(self) -> bool:
+        """Whether any version has a value."""
+        return any(row.figure.computed for row in self.rows)
+
+    @property
     def exact(self) -> bool:
         """Whether every version's figure was counted over the whole file, as far as computed."""
         outcomes = {row.reading.outcome for row in self.rows}

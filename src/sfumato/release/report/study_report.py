@@ -130,6 +130,7 @@ def evaluation_content(
         if evaluation.fidelity is not None
     }
     risks = figure_groups({name: item.risks for name, item in evaluations.items()}, rows_are_people)
+    counted = [group for group in risks if group.exact]
     drawn = (
         score_chart(learned, versions, "auc", "AUC"),
         score_chart(learned, versions, "average_precision", "Average precision"),
@@ -146,8 +147,13 @@ def evaluation_content(
         "scored": scored,
         "score_charts": [chart for chart in drawn if chart is not None],
         "positives": positives(learned),
-        "counted": [group for group in risks if group.exact],
-        "searched": [group for group in risks if not group.exact],
+        "counted": counted,
+        "counted_in": [
+            name
+            for name in evaluations
+            if any((row := group.of(name)) and row.figure.computed for group in counted)
+        ],
+        "searched": [group for group in risks if group.measured and not group.exact],
         "assessed": {name: versions[name] for name in evaluations},
         "fidelity_groups": figure_groups(
             {name: fidelity.figures for name, fidelity in fidelities.items()}

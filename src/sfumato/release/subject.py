@@ -1,0 +1,159 @@
+"""What is verified: a released table as texts, with its schema, promises and certificate.
+
+Cells are texts, a missing cell and "*" are values like any other, and classes are counted by a
+group-by of this module's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sfumato.errors import DataError, SfumatoError
+from sfumato.release.cells import read_as_text
+from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
+
+if TYPE_CHECKING:
+    from sfumato.table import Schema
+
+__all__ = ["Subject"]
+
+_STAR = "*"
+_SCHEMA_FILE = "schema.toml"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is verified: the cells as texts, and what is stated about them.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    cells
+        The released table, texts only.
+    schema
+        What its columns are said to be, or None.
+    promises
+        The criteria to check, as plain values with their kind.
+    certificate, folder
+        Of a release folder; None for a bare file or frame.
+    file
+        Whether a bare file is verified, whose schema somebody wrote for it.
+    """
+
+    name: str
+    cells: pl.DataFrame
+    schema: Schema | None
+    promises: tuple[Mapping[str, Any], ...]
+    certificate: Certificate | None = None
+    folder: Path | None = None
+    file: bool = False
+
+    @classmethod
+    def of_table(
+        cls,
+        released: str | Path | object,
+        schema: Schema | None,
+        asked: Sequence[Mapping[str, Any]],
+    ) -> Subject:
+        """Take a bare file or a frame of any kind."""
+        if isinstance(released, str | Path):
+            path = Path(released)
+            cells = read_as_text(path)
+            return cls(path.name, cells, _spelt_out(schema, cells), tuple(asked), file=True)
+        from sfumato.table import take
+
+        cells = take(released)[0].cast(pl.String)
+        return cls("table", cells, _spelt_out(schema, cells), tuple(asked))
+
+    @classmethod
+    def of_folder(
+        cls, folder: Path, schema: Schema | None, asked: Sequence[Mapping[str, Any]]
+    ) -> Subject | str:
+        """Take a release folder, or say what it lacks."""
+        from sfumato.table import Schema
+
+        try:
+            certificate = Certificate.read(folder / CERTIFICATE_FILE)
+            names = [name for name in certificate.files if Path(name).stem == "data"]
+            if len(names) != 1:
+                raise DataError("the certificate does not name one data file")
+            cells = read_as_text(folder / names[0])
+            if _SCHEMA_FILE not in certificate.files:
+                raise DataError(f"the certificate does not name {_SCHEMA_FILE}")
+            if schema is None:
+                schema = Schema.read(folder / _SCHEMA_FILE)
+                if set(schema.quasi_identifiers) != set(certificate.quasi_identifiers):
+                    raise DataError("the schema names other quasi-identifiers than the certificate")
+            schema = _spelt_out(schema, cells)
+        except SfumatoError as error:
+            return str(error)
+        certified = tuple(
+            {"kind": promise.kind, **promise.settings} for promise in certificate.promises
+        )
+        name = certificate.release
+        return cls(name, cells, schema, (*certified, *asked), certificate, folder)
+
+    @cached_property
+    def quasi_identifiers(self) -> list[str]:
+        """The quasi-identifiers that the file has, of the schema and of the certificate.
+
+        One that the certificate names stays one, whatever role another schema gives it.
+        """
+        named = self.schema.quasi_identifiers if self.schema is not None else ()
+        certified = self.certificate.quasi_identifiers if self.certificate is not None else ()
+        return [name for name in dict.fromkeys((*named, *certified)) if name in self.cells.columns]
+
+    @property
+    def nothing_to_group_by(self) -> bool:
+        """Whether quasi-identifiers should be there and none is.
+
+        A release whose quasi-identifiers were all left out is one class, and rightly so.
+        """
+        if self.quasi_identifiers:
+            return False
+        return self.file or (
+            self.certificate is not None and bool(self.certificate.quasi_identifiers)
+        )
+
+    @cached_property
+    def starred(self) -> pl.Series:
+        """Which rows have "*" in every quasi-identifier."""
+        if not self.quasi_identifiers:
+            return pl.repeat(value=False, n=self.cells.height, eager=True, dtype=pl.Boolean)
+        stars = [(pl.col(name) == _STAR).fill_null(value=False) for name in self.quasi_identifiers]
+        return self.cells.select(pl.all_horizontal(stars).alias("starred")).to_series()
+
+    @cached_property
+    def person(self) -> str | None:
+        """The column to count persons by, if the file has it."""
+        person = self.schema.person if self.schema is not None else None
+        return person if person in self.cells.columns else None
+
+    def smallest_class(self, *, with_suppressed: bool) -> int | None:
+        """Return the size of the smallest class of equal quasi-identifiers."""
+        cells = self.cells if with_suppressed else self.cells.filter(~self.starred)
+        if cells.is_empty():
+            return None
+        size = pl.len() if self.person is None else pl.col(self.person).n_unique()
+        if not self.quasi_identifiers:
+            return int(cells.select(size).item())
+        sizes = cells.group_by(self.quasi_identifiers).agg(size.alias(""))
+        smallest = sizes[""].min()
+        return int(smallest) if isinstance(smallest, int) else None
+
+
+def _spelt_out(schema: Schema | None, cells: pl.DataFrame) -> Schema | None:
+    """Return the schema with the role of all the rest given to each column it does not name."""
+    if schema is None or schema.rest is None:
+        return schema
+    from sfumato.table import Column
+
+    rest = {name: Column(schema.rest) for name in cells.columns if name not in schema.columns}
+    return schema.with_columns(rest)
