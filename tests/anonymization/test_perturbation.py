@@ -239,6 +239,37 @@ def test_a_category_never_seen_is_not_let_through() -> None:
     assert stats.chisquare([drawn[name] for name in SHARES], [300, 150, 50]).pvalue > 0.001
 
 
+@pytest.mark.parametrize("invariant", [False, True])
+def test_many_rows_of_one_person_do_not_give_the_category_away(invariant: bool) -> None:
+    people, visits = 2_000, 15
+    true = np.random.default_rng(5).choice(["f", "m"], people, p=[0.7, 0.3])
+    table = pl.DataFrame({"who": np.repeat(range(people), visits), "x": np.repeat(true, visits)})
+    schema = Schema(identifiers=["who"], quasi_identifiers=["x"], person="who")
+    rule = {"pram": 0.3, "invariant": invariant}
+    matrix = pram_matrix(
+        0.3, np.array([(true == "f").mean(), (true == "m").mean()]), invariant=invariant
+    )
+    stays = float(sum(matrix[i, i] * (true == name).mean() for i, name in enumerate("fm")))
+
+    alone = Rules(columns={"x": rule}).fit(table, schema)
+    shown = alone.apply(table)["x"].to_numpy().reshape(people, visits)
+    voted = np.where((shown == "m").mean(axis=1) > 0.5, "m", "f")
+    assert (voted == true).mean() > stays + 0.05
+    assert "a person's rows together can give it away" in alone.describe()[1].how
+
+    together = Rules(columns={"x": {**rule, "by_person": True}}).fit(table, schema)
+    shown = together.apply(table)["x"].to_numpy().reshape(people, visits)
+    assert (shown == shown[:, :1]).all()
+    assert abs((shown[:, 0] == true).mean() - stays) < 4 * np.sqrt(0.25 / people)
+    assert "the same for all rows of a person" in together.describe()[1].how
+    assert (
+        RulesRecoding.from_dict(together.to_dict()).apply(table)["x"].to_list()
+        == shown.ravel().tolist()
+    )
+    with pytest.raises(PlanError, match="whose row it is"):
+        fitted(["a", "b"], {"pram": 0.3, "by_person": True})
+
+
 @pytest.mark.parametrize(
     ("values", "rule", "message"),
     [

@@ -361,3 +361,15 @@ def test_progress_is_told_to_the_end() -> None:
     table = table_of([(1, 20, "Lyon", "flu")])
     Rules().fit(table, SCHEMA, progress=lambda *said: told.append(said))
     assert told[-1] == ("recoding columns", 4, 4)
+
+
+@pytest.mark.parametrize("suppressed", ["star", "drop"])
+def test_the_kept_rows_are_told(suppressed: str) -> None:
+    table = pl.DataFrame({"id": range(9), "x": [1, 2, 1, 3, 2, 2, None, 1, None]})
+    schema = Schema(identifiers=["id"], quasi_identifiers=["x"])
+    recoding = Rules(k=3, suppressed=suppressed).fit(table, schema)
+    kept = recoding.kept_rows(table).to_list()
+    expected = [True, True, True, False, True, True, False, True, False]
+    assert kept == (expected if suppressed == "drop" else [True] * 9)
+    assert recoding.apply(table).height == sum(kept)
+    assert Rules().fit(table, schema).kept_rows(table).all()

@@ -173,3 +173,67 @@ def test_every_public_name_is_there():
     with pytest.raises(AttributeError):
         release.absent  # noqa: B018
     assert sfumato.Release is release.Release
+
+
+def visits(suppressed):
+    """Sixty people of eight visits each, whose ages are nearly their own."""
+    people = pl.DataFrame(
+        {"patient": [f"p{n}" for n in range(60)], "age": [20 + n for n in range(60)]}
+    )
+    table = people.join(pl.DataFrame({"visit": range(8)}), how="cross")
+    table = pl.concat([table, pl.DataFrame({"patient": ["lone"], "age": [99], "visit": [0]})])
+    schema = Schema(
+        identifiers=["patient"], quasi_identifiers=["age"], other=["visit"], person="patient"
+    )
+    if suppressed is None:
+        return table, schema, Clean()
+    bands = {"age": {"round": 2}}
+    return table, schema, Rules(columns=bands, k=2, suppressed=suppressed)
+
+
+@pytest.mark.parametrize("suppressed", [None, "star", "drop"])
+def test_a_promise_of_a_later_release_counts_people_too(suppressed):
+    from sfumato.release.making import Made, fit
+
+    table, schema, first = visits(suppressed)
+    origin = Made.of(fit(first, table, schema), table, schema)
+    assert origin.persons.len() == origin.data.height
+    shared = pl.col("patient").n_unique().over((pl.col("age") + 1) // 2) >= 2
+    kept = table.filter(shared) if suppressed == "drop" else table
+    assert origin.persons.to_list() == kept["patient"].to_list()
+    assert kept.height < table.height or suppressed != "drop"
+    assert "patient" not in origin.data.columns
+
+    rows, onward = origin.onward()
+    later = Made.of(fit(Mondrian(k=5), rows, onward), rows, onward)
+    assert "patient" not in later.data.columns
+    assert later.persons_in == origin.persons.n_unique()
+    people = later.data.with_columns(later.persons.alias("patient"))
+    assert people.group_by("age").agg(pl.col("patient").n_unique())["patient"].min() >= 5
+    # counted in rows, which is what went on before, a person's eight would have done
+    alone = Made.of(fit(Mondrian(k=5), origin.data, origin.schema), origin.data, origin.schema)
+    fewest = alone.data.with_columns(origin.persons.alias("patient"))
+    assert fewest.group_by("age").agg(pl.col("patient").n_unique())["patient"].min() < 5
+
+
+def test_drawn_rows_are_nobodys(table):
+    from sfumato.release.making import Made, fit
+
+    made = Made.of(fit(GaussianCopula(), table, SCHEMA), table, SCHEMA)
+    assert made.persons is None
+    assert made.onward() == (made.data, made.schema)
+
+
+def test_the_certificate_says_what_chance_order_and_rows_leave_open(table):
+    certificate = anonymize(table, SCHEMA, RULES).certificate
+    assert any("average the chance away" in sentence for sentence in certificate.not_promised)
+    assert any("in the order of the source" in sentence for sentence in certificate.limits)
+    assert not any("a person of its own" in sentence for sentence in certificate.limits)
+    nobody = Schema.from_dict(
+        {name: value for name, value in SCHEMA.to_dict().items() if name != "person"}
+    )
+    grouped = anonymize(table, nobody, Mondrian(k=5)).certificate
+    assert any("a person of its own" in sentence for sentence in grouped.limits)
+    assert not any("average" in sentence for sentence in grouped.not_promised)
+    drawn = anonymize(table, SCHEMA, GaussianCopula()).certificate
+    assert not any("order of the source" in sentence for sentence in drawn.limits)

@@ -76,11 +76,8 @@ class Noise(Rule):
         place.numbers("noise", values)
         stream = place.draw()
         draws = stream.gaussians if self.noise == "gaussian" else stream.laplacians
-        if self.by_person and place.persons is not None:
-            person = place.persons.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-            noise = draws(int(person.max(initial=0)) + 1)[person]
-        else:
-            noise = draws(len(values))
+        draw_of = _draw_of_row(place, len(values), by_person=self.by_person)
+        noise = draws(int(draw_of.max(initial=-1)) + 1)[draw_of]
         moved = values.cast(pl.Float64).fill_null(np.nan).to_numpy() + self.scale * noise
         if self.bounds is not None:
             moved = _folded(moved, *self.bounds)
@@ -94,14 +91,14 @@ class Noise(Rule):
         released = pl.Series(values.name, moved, nan_to_null=True)
         return released.cast(pl.Int64) if whole else released
 
-    def describe(self, place: Place) -> str:  # noqa: ARG002
+    def describe(self, place: Place) -> str:
         """Return what is done."""
         spread = "standard deviation" if self.noise == "gaussian" else "scale"
         kind = self.noise.capitalize()
         within = (
             "" if self.bounds is None else f", kept within {self.bounds[0]} to {self.bounds[1]}"
         )
-        whose = ", the same for all rows of a person" if self.by_person else ""
+        whose = _whose(place, by_person=self.by_person)
         return (
             f"{kind} noise of mean 0 and {spread} {self.scale} added to each number{whose}{within}"
         )
@@ -194,6 +191,9 @@ class Pram(Rule):
         Probability that the first draw replaces a value; above 0, below 1.
     invariant
         Whether the second draw follows.
+    by_person
+        Whether all rows of a person (the schema's ``person``) that hold the same category get the
+        same other one, so that many rows of one person cannot be counted to find which it was.
     categories, shares
         The categories and their shares (sum 1); left out, those of the fitted column.
 
@@ -210,6 +210,7 @@ class Pram(Rule):
 
     pram: FiniteFloat = Field(gt=0, lt=1)
     invariant: bool = False
+    by_person: bool = False
     categories: tuple[bool | int | FiniteFloat | str, ...] | None = None
     shares: tuple[FiniteFloat, ...] | None = None
 
@@ -230,6 +231,8 @@ class Pram(Rule):
             raise place.refuse(
                 "pram", f"needs categories, but the column holds {values.dtype}; see noise and swap"
             )
+        if self.by_person and place.schema.person is None:
+            raise place.refuse("by_person", 'needs to know whose row it is: say person = "..."')
         if self.categories is not None:
             return self
         present = values.drop_nulls()
@@ -254,30 +257,52 @@ class Pram(Rule):
         numbers = pl.Series(range(len(names)), dtype=pl.Int64)
         old = plain.replace_strict(categories, numbers, default=-1, return_dtype=pl.Int64)
         codes = old.fill_null(-1).to_numpy()
-        new = _replaced(codes, self.pram, len(names), stream.uniforms(len(codes), "first"))
+        draw_of = _draw_of_row(place, len(codes), by_person=self.by_person)
+        draws = int(draw_of.max(initial=-1)) + 1
+        new = _replaced(codes, self.pram, len(names), stream.uniforms(draws, "first")[draw_of])
         if self.invariant:
-            new = _drawn_back(new, self.pram, shares, stream.uniforms(len(codes), "second"))
-        drawn = np.searchsorted(np.cumsum(shares), stream.uniforms(len(codes), "unseen"))
+            new = _drawn_back(new, self.pram, shares, stream.uniforms(draws, "second")[draw_of])
+        drawn = np.searchsorted(np.cumsum(shares), stream.uniforms(draws, "unseen")[draw_of])
         new = np.where(codes < 0, np.minimum(drawn, len(names) - 1), new)
         released = categories.gather(new).cast(values.dtype)
         frame = pl.DataFrame({"old": values, "new": released})
         return frame.select(pl.when(pl.col("old").is_not_null()).then("new")).to_series()
 
-    def describe(self, place: Place) -> str:  # noqa: ARG002
+    def describe(self, place: Place) -> str:
         """Return what is done, with the share of people whose value is expected to change."""
+        whose = _whose(place, by_person=self.by_person)
         if not self.invariant:
-            return f"each category replaced by another one with probability {self.pram:.3g}"
+            return f"each category replaced by another one with probability {self.pram:.3g}{whose}"
         _, shares = self._distribution()
         stays = np.diag(pram_matrix(self.pram, shares, invariant=True))
         return (
             f"each category redrawn by chance; {1 - float(stays @ shares):.1%} of people are "
-            "expected to change, and the expected count of each category does not"
+            f"expected to change, and the expected count of each category does not{whose}"
         )
 
     def _distribution(self) -> tuple[list[Any], npt.NDArray[np.float64]]:
         if self.categories is None or self.shares is None:
             raise DataError("this rule has not been fitted: its categories are not known")
         return list(self.categories), np.asarray(self.shares, dtype=np.float64)
+
+
+def _draw_of_row(place: Place, rows: int, *, by_person: bool) -> npt.NDArray[np.int64]:
+    """Return the number of the draw that each row takes: one of its own, or its person's.
+
+    The rows of nobody take one together.
+    """
+    if not by_person or place.persons is None:
+        return np.arange(rows)
+    return place.persons.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+
+
+def _whose(place: Place, *, by_person: bool) -> str:
+    """Return whether the rows of one person are changed alike, as the end of a phrase."""
+    if by_person:
+        return ", the same for all rows of a person"
+    if place.schema.person is None:
+        return ""
+    return ", drawn for each row anew, so that a person's rows together can give it away"
 
 
 def pram_matrix(

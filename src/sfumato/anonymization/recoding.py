@@ -67,6 +67,16 @@ class Recoding(ABC):
             If a column that the recoding needs is absent or holds what it cannot recode.
         """
 
+    def kept_rows(self, table: pl.DataFrame) -> pl.Series:
+        """Return which rows of a table :meth:`apply` keeps, shape (n,); all, if not said otherwise.
+
+        What is known of the source's rows, such as whose they are, can then be laid beside the
+        released ones.
+        """
+        import polars as pl
+
+        return pl.repeat(value=True, n=table.height, dtype=pl.Boolean, eager=True)
+
     @abstractmethod
     def describe(self) -> tuple[ColumnChange, ...]:
         """Return what is done to each source column, in the order of the source table."""

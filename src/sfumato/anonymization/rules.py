@@ -174,10 +174,14 @@ class RulesRecoding(Recoding):
         DataError
             If a column that is released is absent, one is unknown, or a value has no group.
         """
-        released = pl.DataFrame(
-            [values.alias(name) for _, name, values in self._released(table) if values is not None]
-        )
+        released = self._recoded(table)
         return released if self.large is None else self.large.apply(released)
+
+    def kept_rows(self, table: pl.DataFrame) -> pl.Series:
+        """Return which rows of a table are not left out."""
+        if self.large is None or self.large.suppressed == "star":
+            return super().kept_rows(table)
+        return self.large.holds(self._recoded(table))
 
     def describe(self) -> tuple[ColumnChange, ...]:
         """Return what is done to each column, and why."""
@@ -222,6 +226,12 @@ class RulesRecoding(Recoding):
             schema,
             dict(values["types"]),
             None if large is None else LargeClasses.from_dict(large),
+        )
+
+    def _recoded(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows after the rules, before any is suppressed."""
+        return pl.DataFrame(
+            [values.alias(name) for _, name, values in self._released(table) if values is not None]
         )
 
     def _released(self, table: pl.DataFrame) -> Iterator[tuple[str, str, pl.Series | None]]:

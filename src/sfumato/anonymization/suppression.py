@@ -109,7 +109,7 @@ class LargeClasses:
         """Suppress the rows whose quasi-identifiers are not those of a kept class."""
         if not self.columns:
             return released
-        large = self._large(released)
+        large = self.holds(released)
         if self.suppressed == "drop":
             return released.filter(large)
         stars = [
@@ -120,6 +120,18 @@ class LargeClasses:
             for name in self.columns
         ]
         return released.with_columns(stars)
+
+    def holds(self, released: pl.DataFrame) -> pl.Series:
+        """Return which rows have the quasi-identifiers of a kept class, shape (n,)."""
+        if not self.columns:
+            return pl.repeat(value=True, n=released.height, dtype=pl.Boolean, eager=True)
+        schema = dict.fromkeys(self.columns, pl.String)
+        kept = pl.DataFrame(list(self.kept), schema=schema, orient="row")
+        rows = _texts(released, self.columns).with_row_index("row of a table")
+        found = rows.join(kept, on=list(self.columns), how="semi", nulls_equal=True)
+        large = np.zeros(released.height, dtype=np.bool_)
+        large[found["row of a table"].to_numpy()] = True
+        return pl.Series(large)
 
     def describe(self, k: int) -> str:
         """Return what is done to the quasi-identifiers, as a phrase."""
@@ -147,15 +159,6 @@ class LargeClasses:
             values["suppressed_rows"],
             values["rows"],
         )
-
-    def _large(self, released: pl.DataFrame) -> pl.Series:
-        schema = dict.fromkeys(self.columns, pl.String)
-        kept = pl.DataFrame(list(self.kept), schema=schema, orient="row")
-        rows = _texts(released, self.columns).with_row_index("row")
-        found = rows.join(kept, on=list(self.columns), how="semi", nulls_equal=True)["row"]
-        large = np.zeros(released.height, dtype=np.bool_)
-        large[found.to_numpy()] = True
-        return pl.Series(large)
 
 
 def refuse_small_table(k: int, everybody: int, *, counts_persons: bool) -> None:

@@ -51,6 +51,9 @@ class Made:
         What was learned: the recoding, or the model that the rows were drawn from.
     rows_in, persons_in
         Rows that it was learned from, and distinct persons in them (None without a person column).
+    persons
+        Whose row each released row is; never released. None without a person column, and for
+        drawn rows.
     """
 
     data: pl.DataFrame
@@ -58,6 +61,7 @@ class Made:
     fitted: Recoding | Generator
     rows_in: int
     persons_in: int | None
+    persons: pl.Series | None = None
 
     @classmethod
     def of(
@@ -102,8 +106,34 @@ class Made:
             data = data.select(columns)
         if data.is_empty() or not data.columns:
             raise DataError("nothing is left to release: every row or every column was suppressed")
-        persons = None if schema.person is None else table[schema.person].n_unique()
-        return cls(data, _closed(fitted.released_schema(), data), fitted, table.height, persons)
+        persons_in = whose = None
+        if schema.person is not None:
+            persons_in = table[schema.person].n_unique()
+            if isinstance(fitted, Recoding):
+                whose = table[schema.person].filter(fitted.kept_rows(table))
+        closed = _closed(fitted.released_schema(), data)
+        return cls(data, closed, fitted, table.height, persons_in, whose)
+
+    def onward(self) -> tuple[pl.DataFrame, Schema]:
+        """Return the released rows and their schema for another technique to start from.
+
+        Whose row each is goes with them, as an identifier that the technique leaves out again:
+        without it, a later promise would count a person's rows as so many people.
+        """
+        from sfumato.table import Column, Role, Schema
+
+        if self.persons is None or self.schema.person is not None:
+            return self.data, self.schema
+        name = self.persons.name
+        while name in self.data.columns:
+            name += "_"
+        schema = Schema.of(
+            {name: Column(Role.IDENTIFIER), **self.schema.columns},
+            target=self.schema.target,
+            person=name,
+            missing=self.schema.missing,
+        )
+        return self.data.with_columns(self.persons.alias(name)), schema
 
     @property
     def recoding(self) -> Recoding | None:
@@ -190,7 +220,7 @@ def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> C
         columns=tuple(made.data.columns),
         quasi_identifiers=made.schema.quasi_identifiers,
         promises=promises,
-        not_promised=_not_promised(promises, synthetic=synthetic),
+        not_promised=_not_promised(promises, synthetic=synthetic, by_chance=_by_chance(made)),
         limits=_limits(made, origin, synthetic=synthetic),
         seeds=_SEEDS,
         sfumato=__version__,
@@ -223,7 +253,14 @@ _SEEDS = (
 )
 
 
-def _not_promised(promises: tuple[Promise, ...], *, synthetic: bool) -> tuple[str, ...]:
+def _by_chance(made: Made) -> bool:
+    changes = () if made.recoding is None else made.recoding.describe()
+    return any(change.action == "perturbed" for change in changes)
+
+
+def _not_promised(
+    promises: tuple[Promise, ...], *, synthetic: bool, by_chance: bool
+) -> tuple[str, ...]:
     sentences = []
     if not promises:
         sentences.append("Nothing is promised: what is said about risk was measured, not proven.")
@@ -245,6 +282,12 @@ def _not_promised(promises: tuple[Promise, ...], *, synthetic: bool) -> tuple[st
         sentences.append(
             "A person may be alone with a combination of values, and then be found by it."
         )
+    if by_chance:
+        sentences.append(
+            "What chance changed is hidden once: whoever holds several releases of the same rows, "
+            "drawn with different seeds, can average the chance away; and whoever holds this "
+            "plan and the whole source but for one row can try out what that row was."
+        )
     sentences.append("There is no differential privacy: no epsilon bounds what can be learned.")
     return tuple(sentences)
 
@@ -263,6 +306,16 @@ def _limits(made: Made, origin: Origin, *, synthetic: bool) -> tuple[str, ...]:
         )
     if not synthetic and made.data.height < made.rows_in:
         sentences.append(f"{made.rows_in - made.data.height:,} rows were left out.")
+    if not synthetic:
+        sentences.append(
+            "The rows stand in the order of the source: where that order tells something, such as "
+            "the day of an admission or the alphabet of names, shuffle them before they are "
+            "handed out."
+        )
+    if made.promises and made.persons_in is None:
+        sentences.append(
+            "Every row was counted as a person of its own, since the schema names no person column."
+        )
     if made.persons_in is not None and made.persons_in < made.rows_in:
         sentences.append(
             f"{made.rows_in:,} rows belong to {made.persons_in:,} persons; without a person "
