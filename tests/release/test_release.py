@@ -205,6 +205,7 @@ def test_a_promise_of_a_later_release_counts_people_too(suppressed):
     assert "patient" not in origin.data.columns
 
     rows, onward = origin.onward()
+    assert "patient" not in rows.columns  # a number goes on, not who it is
     later = Made.of(fit(Mondrian(k=5), rows, onward), rows, onward)
     assert "patient" not in later.data.columns
     assert later.persons_in == origin.persons.n_unique()

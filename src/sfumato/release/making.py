@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Fittable", "Made", "Origin", "certify", "content_sha256", "fit", "step_of"]
 
 _ROWS_AT_ONCE = 500_000
+_PERSON = "person of a row"
 
 
 class Fittable(Protocol):
@@ -117,23 +118,20 @@ class Made:
     def onward(self) -> tuple[pl.DataFrame, Schema]:
         """Return the released rows and their schema for another technique to start from.
 
-        Whose row each is goes with them, as an identifier that the technique leaves out again:
+        Whose row each is goes with them, as a mere number that the technique leaves out again:
         without it, a later promise would count a person's rows as so many people.
         """
         from sfumato.table import Column, Role, Schema
 
         if self.persons is None or self.schema.person is not None:
             return self.data, self.schema
-        name = self.persons.name
-        while name in self.data.columns:
-            name += "_"
         schema = Schema.of(
-            {name: Column(Role.IDENTIFIER), **self.schema.columns},
+            {**self.schema.columns, _PERSON: Column(Role.IDENTIFIER)},
             target=self.schema.target,
-            person=name,
+            person=_PERSON,
             missing=self.schema.missing,
         )
-        return self.data.with_columns(self.persons.alias(name)), schema
+        return self.data.with_columns(self.persons.rank("dense").alias(_PERSON)), schema
 
     @property
     def recoding(self) -> Recoding | None:
