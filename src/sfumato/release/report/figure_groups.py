@@ -120,8 +120,15 @@ def _shared(texts: Sequence[str]) -> str:
 
 def left_out(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[str, str], ...]:
     """Return what was not evaluated: (version, sentence)."""
-    return tuple(
-        (version, sentence)
-        for version, evaluation in evaluations.items()
-        for sentence in evaluation.not_run
-    )
+    found = []
+    for version, evaluation in evaluations.items():
+        found += [(version, sentence) for sentence in evaluation.not_run]
+        missing: dict[str, list[str]] = {}
+        for figure in evaluation.risks.values():
+            if not figure.computed:
+                missing.setdefault(figure.because, []).append(figure.name)
+        found += [
+            (version, f"not computed, because {because}: {'; '.join(names)}.")
+            for because, names in missing.items()
+        ]
+    return tuple(found)
