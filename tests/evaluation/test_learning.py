@@ -1,4 +1,5 @@
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -301,6 +302,11 @@ class TestTarget:
         table = pl.DataFrame({"x": values})
         found = classes_of(table, table, "x", positive=asked)
         assert (None if found.positive is None else found.names[found.positive]) == positive
+
+    @pytest.mark.parametrize("values", [["2", "nan", "1"], ["1", "1.0", "01"]])
+    def test_the_order_of_classes_does_not_hang_on_the_order_of_rows(self, values: list) -> None:
+        tables = [pl.DataFrame({"x": list(rows)}) for rows in permutations(values)]
+        assert {classes_of(table, table, "x").names for table in tables} == {tuple(sorted(values))}
 
     def test_wrong_targets_are_refused_without_a_cell(self) -> None:
         numbers = pl.DataFrame({"x": np.linspace(0, 1, 60)})

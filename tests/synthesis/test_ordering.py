@@ -33,3 +33,18 @@ def test_scores_are_standard_and_the_direction_is_fixed():
 def test_a_column_alone_keeps_its_order():
     scores = category_scores({"a": (np.array([0, 1, 2, 0]), 3)}, [])["a"]
     assert scores.argsort().tolist() == [0, 1, 2]
+
+
+def test_thousands_of_values_take_no_matrix_of_their_number(monkeypatch):
+    sizes = []
+    whole = np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda one: sizes.append(len(one)) or whole(one))
+    random = np.random.default_rng(2)
+    codes = np.repeat(np.arange(3_000), 2)
+    weight = random.normal(size=codes.size)
+    weight = (weight - weight.mean()) / weight.std()
+    scores = category_scores({"interval": (codes, 3_000)}, [weight])["interval"]
+    # With a single other column the best axis is that column's mean for each value.
+    means = weight.reshape(-1, 2).mean(axis=1)
+    assert abs(np.corrcoef(scores, means)[0, 1]) > 1 - 1e-12
+    assert max(sizes) == 1

@@ -332,6 +332,11 @@ def test_each_bad_file_gives_one_clear_error(put, content, name, options, messag
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+def test_a_folder_is_no_table(tmp_path) -> None:
+    with pytest.raises(DataError, match="is a folder; name a file in it"):
+        read(tmp_path)
+
+
 def test_gzip_cut_long_after_its_beginning(put) -> None:
     rows = "".join(f"{number},{number * 7919 % 10007}\n" for number in range(400_000))
     packed = gzip.compress(f"a,b\n{rows}".encode(), 1)

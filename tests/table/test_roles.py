@@ -158,6 +158,24 @@ def test_free_text_may_hold_names() -> None:
     assert suggestion.reasons == ("some of its texts hold an e-mail address",)
 
 
+@pytest.mark.parametrize("name", ["PatientID", "mrn", "subject_id", "last_name", "SSN"])
+@pytest.mark.parametrize("people", [2, 15])
+def test_few_people_with_many_rows_each_are_still_named(name: str, people: int) -> None:
+    suggestion = suggest(name, [4711 + row % people for row in range(150)])
+    assert suggestion.role is Role.IDENTIFIER
+    assert any("name it as `person`" in reason for reason in suggestion.reasons)
+
+
+def test_a_single_row_still_tells_who_it_is() -> None:
+    assert suggest("id", ["0001"]).role is Role.IDENTIFIER
+    assert suggest("contact", ["ann@example.org"]).role is Role.IDENTIFIER
+
+
+@pytest.mark.parametrize("name", ["visit_number", "telephone", "study_id"])
+def test_a_number_of_anything_else_is_belied_by_few_values(name: str) -> None:
+    assert suggest(name, [row % 4 for row in range(150)]).role is not Role.IDENTIFIER
+
+
 def test_ages() -> None:
     assert suggest("Alter", [34, 71]).hierarchy_preset == "age-5-10-20-90"
     old = suggest("age", [34, 94])

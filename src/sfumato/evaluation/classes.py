@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,9 +106,12 @@ def _labels(column: pl.Series) -> pl.Series:
 
 def _in_order(names: list[str]) -> list[str]:
     try:
-        return sorted(names, key=float)
+        numbers = [float(name) for name in names]
     except ValueError:
         return sorted(names)
+    if any(math.isnan(number) for number in numbers):  # the text "nan" has no place among numbers
+        return sorted(names)
+    return [name for _, name in sorted(zip(numbers, names, strict=True))]
 
 
 def _codes(labels: pl.Series, names: list[str]) -> np.ndarray:

@@ -97,9 +97,18 @@ def _axis(profile: Floats, counts: Floats) -> Floats:
     if weighted.shape[1] == 0 or not np.any(np.abs(weighted) > 1e-12):
         along = np.arange(counts.size, dtype=np.float64)  # nothing to go by: the order given
     else:
-        _, vectors = np.linalg.eigh(weighted @ weighted.T)
-        along = vectors[:, -1] / np.sqrt(share)
+        along = _first_component(weighted) / np.sqrt(share)
     along = along - share @ along
     spread = float(np.sqrt(share @ along**2))
     along = along / spread if spread > 1e-12 else np.zeros_like(along)
     return np.asarray(along if along[0] <= along[-1] else -along)
+
+
+def _first_component(profile: Floats) -> Floats:
+    """Return the left singular vector of the largest singular value, shape (values,)."""
+    values, columns = profile.shape
+    if values <= columns:
+        return np.asarray(np.linalg.eigh(profile @ profile.T)[1][:, -1])
+    # The same vector by way of the columns: thousands of values rarely meet as many columns.
+    along = profile @ np.linalg.eigh(profile.T @ profile)[1][:, -1]
+    return np.asarray(along / np.linalg.norm(along))

@@ -53,6 +53,9 @@ class NameRule:
         Regular expression on the words of the name, in lower case and without accents.
     presets
         Hierarchies to try on its values, the first that holds them all is suggested.
+    of_a_person
+        Whether it names or numbers a person, so that few values do not belie it: a few persons can
+        fill a whole table.
     """
 
     kind: str
@@ -60,10 +63,13 @@ class NameRule:
     hipaa: str
     pattern: re.Pattern[str]
     presets: tuple[str, ...] = ()
+    of_a_person: bool = False
 
 
-def _rule(kind: str, role: Role, hipaa: str, pattern: str, *presets: str) -> NameRule:
-    return NameRule(kind, role, hipaa, re.compile(rf"\b(?:{pattern})\b"), presets)
+def _rule(
+    kind: str, role: Role, hipaa: str, pattern: str, *presets: str, of_a_person: bool = False
+) -> NameRule:
+    return NameRule(kind, role, hipaa, re.compile(rf"\b(?:{pattern})\b"), presets, of_a_person)
 
 
 _NUMBER = r"(?:id|ids|no|nr|num|number|nummer|numero|key|code|kennung|identifier)"
@@ -95,6 +101,7 @@ RULES: tuple[NameRule, ...] = (
         r"ssn|social security.*|sozialversicherungs\w*|svnr|national (?:id|number|insurance)"
         rf"|securite sociale|nir|insee|dni|nie|cpf|curp|nhs(?: {_NUMBER})?"
         r"|steuer ?(?:id|nummer)|tax id|seguridad social",
+        of_a_person=True,
     ),
     _rule(
         "a certificate or license number",
@@ -129,11 +136,18 @@ RULES: tuple[NameRule, ...] = (
         "a medical record or person number",
         "identifier",
         "H",
-        r"mrn|medical record.*|chart (?:no|nr|number)|pat ?id|pid|hadm id"
-        rf"|(?:patient|person|subject|case|encounter|visit|stay|admission|appointment|participant"
-        rf"|respondent|proband|sample|specimen|study|record) ?{_NUMBER}"
-        r"|patienten(?:nummer|nr|id)|fall(?:nummer|nr|id| id)|aufnahmenummer|probanden\w*"
+        r"mrn|medical record.*|chart (?:no|nr|number)|pat ?id|pid"
+        rf"|(?:patient|person|subject|participant|respondent|proband) ?{_NUMBER}"
+        r"|patienten(?:nummer|nr|id)|probanden\w*"
         r"|numero de dossier|dossier|id ?patient|identifiant patient|historia clinica|expediente",
+        of_a_person=True,
+    ),
+    _rule(
+        "the number of a case, a visit or a sample",
+        "identifier",
+        "H",
+        rf"hadm id|(?:case|encounter|visit|stay|admission|appointment|sample|specimen|study|record)"
+        rf" ?{_NUMBER}|fall(?:nummer|nr|id| id)|aufnahmenummer",
     ),
     _rule(
         "a biometric identifier",
@@ -156,6 +170,7 @@ RULES: tuple[NameRule, ...] = (
         r"|doctors?|physician|contact|sur|fore) ?names?|(?:vor|nach|familien|geburts|zu)name"
         r"|prenom|nom de famille|apellidos?|nombre completo|nombre (?:del )?paciente"
         r"|initials?|initialen",
+        of_a_person=True,
     ),
     NameRule("a name", "identifier", "A", re.compile(r"^(?:names?|nom|nombre|patient)$")),
     _rule(

@@ -108,7 +108,7 @@ def suggest_roles(table: pl.DataFrame) -> dict[str, RoleSuggestion]:
 def _suggest(column: pl.Series) -> RoleSuggestion:
     filled = column.drop_nulls()
     facts = _Facts(column, len(column), len(filled), filled.n_unique())
-    if facts.distinct <= 1:
+    if facts.distinct == 0 or (facts.distinct == 1 and facts.rows > 1):
         what = "every cell is missing" if facts.distinct == 0 else "it has a single value"
         return RoleSuggestion(Role.OTHER, (f"{what}: it tells nobody apart",))
     pattern = pattern_of_values(column)
@@ -139,10 +139,17 @@ def _by_pattern(facts: _Facts, pattern: Pattern, rule: NameRule | None) -> RoleS
 
 def _by_identifying_name(facts: _Facts, rule: NameRule) -> RoleSuggestion | None:
     """Return the suggestion of a name that says identifier, unless the values belie it."""
-    if facts.few or (rule.hipaa == "R" and facts.share < 0.5):
+    if facts.few and not rule.of_a_person:
         return None
-    reasons = (f"its name suggests {rule.kind}", *_uniqueness(facts))
-    return RoleSuggestion(Role.IDENTIFIER, reasons, HIPAA[rule.hipaa])
+    if rule.hipaa == "R" and facts.share < 0.5:
+        return None
+    reasons = [f"its name suggests {rule.kind}", *_uniqueness(facts)]
+    if rule.of_a_person and facts.distinct < facts.filled:
+        reasons.append(
+            "rows share its values: if it tells whose row it is, name it as `person`, so that "
+            "people are counted and not rows"
+        )
+    return RoleSuggestion(Role.IDENTIFIER, tuple(reasons), HIPAA[rule.hipaa])
 
 
 def _by_name(facts: _Facts, rule: NameRule, pattern: Pattern | None) -> RoleSuggestion:

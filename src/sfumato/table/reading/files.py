@@ -251,5 +251,7 @@ def _suffix(path: Path) -> str:
     suffix = "".join(endings[-2:]) if endings[-1:] == [".gz"] else "".join(endings[-1:])
     if suffix.removesuffix(".gz") in _TEXT or suffix in (".parquet", *_EXCEL):
         return suffix
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name a file in it")
     known = f"its name does not say what it is; known endings are {_KINDS}"
     raise DataError(f"{path}: {known}")
