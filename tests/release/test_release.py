@@ -238,3 +238,21 @@ def test_the_certificate_says_what_chance_order_and_rows_leave_open(table):
     assert not any("average" in sentence for sentence in grouped.not_promised)
     drawn = anonymize(table, SCHEMA, GaussianCopula()).certificate
     assert not any("order of the source" in sentence for sentence in drawn.limits)
+
+
+def test_a_pseudonym_may_be_released_and_counts_people(table, tmp_path, monkeypatch):
+    monkeypatch.setenv("STUDY_KEY", "0123456789abcdef-of-the-test")
+    twice = pl.concat([table, table])
+    rules = Rules(
+        columns={**RULES.columns, "patient": {"pseudonym": {"key_env": "STUDY_KEY"}}}, k=5
+    )
+    release = anonymize(twice, SCHEMA, rules)
+    assert release.schema.person == "patient"
+    assert release.schema.identifiers == ()
+    found = verify(release.save(tmp_path / "release"))
+    assert found.passed
+    assert (found["SF006"].status, found["SF013"].status) == ("passed", "passed")
+    raw = twice["patient"].to_list()
+    leaked = release.data.with_columns(patient=pl.Series(raw))
+    assert not set(raw) & set(release.data["patient"])
+    assert not verify(leaked, SCHEMA).passed

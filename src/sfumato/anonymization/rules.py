@@ -190,7 +190,8 @@ class RulesRecoding(Recoding):
     def released_schema(self) -> Schema:
         """Return the schema of the release: released names, the same roles, the types as released.
 
-        A column keeps its hierarchy where its values are still those of the hierarchy's leaves.
+        A column keeps its hierarchy where its values are still those of the hierarchy's leaves. A
+        pseudonym is no identifier any more: without the key it names nobody.
         """
         names = {name: new for name in self.schema.columns if (new := self._released_as(name))}
         changed = {}
@@ -198,7 +199,8 @@ class RulesRecoding(Recoding):
             column = self.schema.columns[name]
             same = all(rule.action == "kept" for rule in self.rules.columns[name])
             hierarchy = column.hierarchy if same or self._keeps_values(name) else None
-            changed[new] = replace(column, type=self.types[new], hierarchy=hierarchy)
+            role = Role.OTHER if column.role == Role.IDENTIFIER else column.role
+            changed[new] = replace(column, role=role, type=self.types[new], hierarchy=hierarchy)
         return self.schema.select(list(names)).rename(names).with_columns(changed)
 
     def to_dict(self) -> dict[str, Any]:
