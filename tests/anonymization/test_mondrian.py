@@ -20,7 +20,7 @@ from sfumato.anonymization.partition import partition
 from sfumato.anonymization.people import People
 from sfumato.errors import DataError, HierarchyError, PlanError, SchemaError
 from sfumato.privacy import KAnonymity
-from sfumato.table import Hierarchy, Schema
+from sfumato.table import Hierarchy, Schema, parse_intervals
 
 DATA = Path(__file__).parent.parent / "data"
 PLACES = {
@@ -132,8 +132,17 @@ def slow_mondrian(drawn: list, k: int, *, by_person: bool) -> Counter:
             return None
         return [(part, new[key]) for key, part in parts.items()]
 
+    def told(cut: float) -> float:
+        if cut in (-inf, inf):
+            return cut
+        below = max(age for age in ages if age < cut)
+        round_ones = (
+            [n for n in range(below + 1, cut + 1) if n % step == 0] for step in (100, 10, 1)
+        )
+        return next(numbers[0] for numbers in round_ones if numbers)
+
     def label(group: list, state: dict) -> tuple:
-        low, high = state["range"]
+        low, high = (told(cut) for cut in state["range"])
         if state["age"] == "missing":
             age = None
         elif low == -inf and high == inf:
@@ -432,3 +441,29 @@ def test_a_hierarchy_is_cut_into_all_children_or_not_at_all() -> None:
     codes = np.array([[0], [1], [2]])
     assert len(partition(People(codes, np.array([5, 5, 4])), (axis,), k=5).parent) == 1
     assert len(partition(People(codes, np.array([5, 5, 5])), (axis,), k=5).parent) == 4
+
+
+@given(
+    st.lists(
+        st.floats(-1e6, 1e6, allow_nan=False).map(lambda n: round(n, 2)), min_size=4, max_size=60
+    )
+)
+def test_a_border_tells_no_exact_number_where_a_rounder_one_will_do(numbers: list[float]) -> None:
+    table = pl.DataFrame({"income": numbers})
+    recoding = Mondrian(k=2).fit(table, Schema(quasi_identifiers=["income"]))
+    released = recoding.apply(table)["income"]
+    assert released.value_counts()["count"].min() >= 2
+    low, high = parse_intervals(released)
+    inside = released != "*"
+    assert (np.where(np.isnan(low), -np.inf, low) <= numbers)[inside].all()
+    assert (np.where(np.isnan(high), np.inf, high) > numbers)[inside].all()
+
+
+def test_borders_are_round() -> None:
+    incomes = [11_203.17, 14_871.4, 19_000.64, 40_667.69, 51_770.94, 64_018.98]
+    table = pl.DataFrame({"income": incomes})
+    released = Mondrian(k=2).fit(table, Schema(quasi_identifiers=["income"])).apply(table)
+    assert released["income"].to_list() == [
+        *["<20000"] * 3,
+        *[">=20000"] * 3,
+    ]

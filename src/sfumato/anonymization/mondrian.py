@@ -36,7 +36,8 @@ class Mondrian(Settings):
     group's node, or, for numbers and dates without a hierarchy, in two parts at the value nearest
     to the median. A cut that would leave a part with fewer than k people is not made; then the
     next widest is tried. Equal values always stay together. Nothing is drawn: the same table gives
-    the same groups. Missing values are a value of their own.
+    the same groups. Missing values are a value of their own. An interval ends at the roundest
+    number between two neighbouring ones, so that it need not tell anybody's own.
 
     The width is the share of the hierarchy's leaves below the node, or the share of the column's
     range; of equally wide ones the first in the schema is cut.

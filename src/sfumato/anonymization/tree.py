@@ -21,6 +21,7 @@ __all__ = ["Quasi", "Tree", "numbers_of_column"]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+_MOST_DECIMALS = 9
 _NODES = {
     "parent": pl.Int64,
     "column": pl.Int64,
@@ -96,7 +97,9 @@ class Tree:
                     labels[made] = scale.decode(grown.code[made], level).to_numpy()
             else:
                 upper = here & (grown.cut >= 0)
-                at_least[upper] = scale[grown.cut[upper]]
+                above = scale[grown.cut[upper]]
+                below = scale[grown.cut[upper] - 1]
+                at_least[upper] = above if dtypes[number].is_temporal() else _round(below, above)
                 texts = _interval_labels(grown, number, at_least, dtypes[number])
                 missing = grown.code == len(scale)
                 texts[missing] = None
@@ -305,6 +308,27 @@ def numbers_of_column(values: pl.Series) -> Floats:
     """Return numbers, or dates as days or microseconds; ``nan`` for missing."""
     numbers: Floats = values.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
     return numbers
+
+
+def _round(below: Floats, above: Floats) -> Floats:
+    """Return for each pair the roundest number above the one and at most the other.
+
+    A border that were the least number of its group would tell the exact number of somebody.
+    """
+    rounded = above.copy()
+    finite = np.isfinite(below) & np.isfinite(above)
+    open_ = finite.copy()
+    largest = float(np.abs(np.append(below[finite], above[finite])).max(initial=1.0))
+    for power in range(int(np.ceil(np.log10(max(largest, 1.0)))) + 1, -_MOST_DECIMALS - 1, -1):
+        if power >= 0:
+            multiples = (np.floor(below[open_] / 10.0**power) + 1) * 10.0**power
+        else:
+            multiples = np.round((np.floor(below[open_] * 10.0**-power) + 1) / 10.0**-power, -power)
+        fits = (multiples > below[open_]) & (multiples <= above[open_])
+        places = np.flatnonzero(open_)[fits]
+        rounded[places] = multiples[fits]
+        open_[places] = False
+    return rounded
 
 
 def _positions(labels: pl.Series, vocabulary: pl.Series) -> Integers:
