@@ -308,6 +308,16 @@ class TestTarget:
         tables = [pl.DataFrame({"x": list(rows)}) for rows in permutations(values)]
         assert {classes_of(table, table, "x").names for table in tables} == {tuple(sorted(values))}
 
+    def test_no_record_names_a_class_of_a_few_people(self) -> None:
+        random = np.random.default_rng(4)
+        common = ["a", "b", "c"] * 40
+        train = pl.DataFrame({"x": random.normal(size=120), "y": common})
+        test = pl.DataFrame({"x": random.normal(size=121), "y": [*common, "said by one person"]})
+        learned = train_and_test(train, test, target="y", model="decision-tree")
+        assert "said by one person" not in json.dumps(learned.to_dict())
+        assert "(rare class 1)" in json.dumps(learned.to_dict())
+        assert learned.rows_test == 121  # counted all the same
+
     def test_wrong_targets_are_refused_without_a_cell(self) -> None:
         numbers = pl.DataFrame({"x": np.linspace(0, 1, 60)})
         with pytest.raises(PlanError, match="60 distinct values and learning predicts at most 50"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from sfumato.errors import DataError, PlanError, SchemaError, did_you_mean
 __all__ = ["MOST_CLASSES", "Classes", "classes_of"]
 
 MOST_CLASSES = 50
+FEWEST_NAMED = 10
 POSITIVE_WORDS = frozenset({"1", "true", "yes", "y", "positive", "present"})
 
 
@@ -37,6 +38,21 @@ class Classes:
     positive: int | None
     train: np.ndarray
     test: np.ndarray
+
+    def said(self) -> Classes:
+        """Return the classes as a record may name them: not those of fewer than ten rows.
+
+        Such a class may be the words of one person who is in no release.
+        """
+        codes = np.concatenate([self.train, self.test])
+        counts = np.bincount(codes[codes >= 0], minlength=len(self.names))
+        hidden = np.flatnonzero(counts < FEWEST_NAMED).tolist()
+        numbers = {code: number for number, code in enumerate(hidden, 1)}
+        names = tuple(
+            f"(rare class {numbers[code]})" if code in numbers else name
+            for code, name in enumerate(self.names)
+        )
+        return replace(self, names=names)
 
 
 def classes_of(

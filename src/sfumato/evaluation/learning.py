@@ -90,7 +90,7 @@ def train_and_test(
     """
     is_network = isinstance(model_of(model), MultilayerPerceptron)
     protocol = _protocol(protocol)
-    classes = classes_of(train, test, target, positive=positive)
+    classes = classes_of(train, test, target, positive=positive).said()
     train, train_codes = train.filter(classes.train >= 0), classes.train[classes.train >= 0]
     test, test_codes = test.filter(classes.test >= 0), classes.test[classes.test >= 0]
     held = np.zeros(train.height, dtype=bool)
