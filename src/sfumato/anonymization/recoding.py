@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from sfumato._version import __version__
+from sfumato.atomic import write_whole
 from sfumato.errors import DataError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Recoding(ABC):
         kind = f"{type(self).__module__}:{type(self).__qualname__}"
         content = {"sfumato": __version__, "kind": kind, "recoding": self.to_dict()}
         # keys stay in their order: that of the columns is the table's
-        Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        write_whole(path, json.dumps(content, indent=1) + "\n")
 
     @staticmethod
     def load(path: str | Path) -> Recoding:

@@ -210,7 +210,9 @@ def list_techniques(console: Console) -> None:
         command = {"recoding": "anonymize", "generator": "synthesize"}.get(makes(kind), "run")
         first = (kind.__doc__ or "").strip().partition("\n")[0]
         settings = {
-            setting: "required" if field.is_required() else repr(field.get_default())
+            setting: "required"
+            if field.is_required()
+            else repr(field.get_default(call_default_factory=True))
             for setting, field in kind.model_fields.items()
         }
         values[name] = {"command": command, "what": first, "settings": settings}

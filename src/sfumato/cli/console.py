@@ -21,7 +21,7 @@ class Console:
     Parameters
     ----------
     quiet
-        Say nothing but errors and results.
+        Say nothing but errors; results go to files.
     as_json
         The result goes to standard output as one JSON value; bars and notes stay away.
     """

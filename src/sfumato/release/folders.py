@@ -15,10 +15,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sfumato.atomic import sync_folder, write_whole
 from sfumato.errors import EngineError, PlanError
 
 __all__ = [
@@ -79,18 +80,9 @@ def write_text(path: str | Path, text: str) -> None:
         If the disk refuses; an older file of that name is then as it was.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        write_whole(path, text)
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
@@ -162,7 +154,7 @@ def put_in_place(new: Path, place: Path) -> None:
         for path in new.rglob("*"):
             if path.is_file():
                 _sync_file(path)
-        _sync_folder(new)
+        sync_folder(new)
         if not place.exists():
             new.rename(place)
         elif _exchange(new, place):
@@ -174,7 +166,7 @@ def put_in_place(new: Path, place: Path) -> None:
             place.rename(old)
             new.rename(place)
             shutil.rmtree(old)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
 
 
 def recover(place: Path) -> None:
@@ -241,12 +233,3 @@ def _exchange(one: Path, other: Path) -> bool:
 def _sync_file(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # some systems cannot open a folder; the rename stands all the same
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

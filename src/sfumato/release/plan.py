@@ -273,7 +273,6 @@ class Plan:
         evaluation = self.evaluation.model_copy(update={"learning": learning})
         return replace(self, releases=releases, evaluation=evaluation)
 
-
     def for_others(self) -> Self:
         """Return the plan as it goes with a release: the source's name without its folder."""
         if self.source.path is None:

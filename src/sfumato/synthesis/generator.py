@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sfumato._version import __version__
+from sfumato.atomic import write_whole
 from sfumato.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Generator(ABC):
         """Write the model as JSON."""
         kind = f"{type(self).__module__}:{type(self).__qualname__}"
         content = {"sfumato": __version__, "kind": kind, "generator": self.to_dict()}
-        Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        write_whole(path, json.dumps(content, indent=1) + "\n")
 
     @staticmethod
     def load(path: str | Path) -> Generator:

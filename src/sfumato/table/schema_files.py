@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sfumato.atomic import write_whole
 from sfumato.errors import EngineError, HierarchyError, SchemaError, did_you_mean
 from sfumato.table.hierarchies.hierarchy import Hierarchy
 from sfumato.table.schema import Column, Role, Schema
@@ -90,12 +91,9 @@ def write_schema(schema: Schema, path: Path, *, self_contained: bool) -> None:
             entry.add(key, _inline(value) if isinstance(value, dict) else value)
         table.add(tomlkit.key(name), entry)
     document.add("columns", table)
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(tomlkit.dumps(document), "utf-8")
-        part.replace(path)
+        write_whole(path, tomlkit.dumps(document))
     except OSError as error:
-        part.unlink(missing_ok=True)
         reason = (error.strerror or "the disk refused").lower()
         raise EngineError(f"cannot write the schema file {path}: {reason}") from None
 

@@ -7,7 +7,6 @@ import gzip
 import io
 import os
 import re
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import IO, cast
 
 import polars as pl
 
+from sfumato.atomic import whole_file
 from sfumato.errors import DataError, EngineError
 from sfumato.table.types import cells, check_finite, check_names, type_of
 
@@ -66,7 +66,8 @@ def write(table: pl.DataFrame, path: str | Path, *, overwrite: bool = False) -> 
     if path.exists() and not overwrite:
         raise DataError(f"{path} exists; name another file, or say overwrite")
     try:
-        _write_complete(table, path, writer)
+        with whole_file(path) as file:
+            writer(table, file)
     except (OSError, pl.exceptions.ComputeError) as error:
         raise _refused(path, error) from None
     return path
@@ -80,18 +81,6 @@ def _refused(path: Path, error: Exception) -> EngineError:
     if code is not None:
         reason = "the disk is full" if code in _FULL else os.strerror(code)
     return EngineError(f"{path} could not be written: {reason}; nothing was left there")
-
-
-def _write_complete(table: pl.DataFrame, path: Path, writer: _Writer) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            writer(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 _Writer = Callable[[pl.DataFrame, IO[bytes]], None]
