@@ -85,10 +85,14 @@ class Compared:
         """
         if recoding is not None:
             # The other rows are recoded by what was learned from the release's own.
-            aside = None if control is None or control.is_empty() else recoding.apply(control)
+            aside = None
+            if control is not None and not control.is_empty():
+                aside = as_released(control, recoding.apply(control), recoding)
             same = as_released(real, recoding.apply(real), recoding)
             known = recoding.released_schema()
-            return cls(name, released, known, same, aside, (), persons_of(real, schema, released))
+            return cls(
+                name, released, known, same, aside, (), persons_of(real, schema, released, recoding)
+            )
         names, notes = [], []
         for column in released.columns:
             if column not in real.columns or schema.columns[column].role == Role.IDENTIFIER:
@@ -271,12 +275,15 @@ def _network(settings: Mapping[str, object]) -> MultilayerPerceptron:
     return MultilayerPerceptron.of(settings)
 
 
-def persons_of(real: pl.DataFrame, schema: Schema, released: pl.DataFrame) -> pl.Series | None:
+def persons_of(
+    real: pl.DataFrame, schema: Schema, released: pl.DataFrame, recoding: Recoding
+) -> pl.Series | None:
     """Return whose row each released row is, if that is known and differs from the rows."""
-    if schema.person is None or released.height != real.height:
+    if schema.person is None:
         return None
-    persons = real[schema.person]
-    return persons if persons.n_unique() < real.height else None
+    persons = real[schema.person].filter(recoding.kept_rows(real))
+    known = len(persons) == released.height
+    return persons if known and persons.n_unique() < released.height else None
 
 
 def as_released(real: pl.DataFrame, recoded: pl.DataFrame, recoding: Recoding) -> pl.DataFrame:
@@ -295,7 +302,7 @@ def as_released(real: pl.DataFrame, recoded: pl.DataFrame, recoding: Recoding) -
         The fitted recoding.
     """
     if recoded.height != real.height:
-        return recoded  # rows were left out: real values no longer stand beside them
+        real = real.filter(recoding.kept_rows(real))
     exact = [
         real[change.column].alias(change.released_as)
         for change in recoding.describe()

@@ -15,7 +15,7 @@ from sfumato.anonymization.recoding import ColumnChange, Recoding
 from sfumato.errors import GuaranteeNotMet, SfumatoError
 from sfumato.evaluation import Figure, Learned, compare
 from sfumato.progress import Progress
-from sfumato.release.assessment import Compared, as_released, assess, persons_of
+from sfumato.release.assessment import Compared, as_released, assess
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
 from sfumato.release.changes import all_changes, released_name
 from sfumato.release.evaluation import EVALUATION_FILE, Evaluation
@@ -38,6 +38,8 @@ from sfumato.release.verification import verify
 from sfumato.synthesis.generator import Generator
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from sfumato.table import Schema
 
 __all__ = ["Workshop"]
@@ -113,8 +115,7 @@ class Workshop:
         if release.origin is None:
             table, schema = self.split.train, self.schema
         else:
-            origin = self._made(release.origin)
-            table, schema = origin.data, origin.schema
+            table, schema = self._made(release.origin).onward()
         fitted, columns = self._fitted_before(name)
         if fitted is None:
             task = f"making {name!r}"
@@ -178,18 +179,12 @@ class Workshop:
         return tuple(recoding for recoding in lineage if recoding is not None)
 
     def _compared(self, name: str, made: Made, recodings: Sequence[Recoding]) -> Compared:
-        release = self.plan.release(name)
-        before = self.split.train if release.origin is None else self._made(release.origin).data
-        if made.recoding is not None:
-            real = as_released(before, made.data, made.recoding)
-        else:
-            real = before.select(made.data.columns)
+        columns = made.data.columns
+        real = self._in_its_words(self.split.train, recodings).select(columns)
         notes = []
         control = self.split.control if self.split.control.height else None
         if control is not None:
-            for recoding in recodings:
-                control = recoding.apply(control)
-            control = control.select(made.data.columns)
+            control = self._in_its_words(control, recodings).select(columns)
             if control.height < self.split.control.height:
                 left_out = self.split.control.height - control.height
                 notes.append(
@@ -197,13 +192,25 @@ class Workshop:
                     "the recoding, so that this release was tested on the others only."
                 )
             control = control if control.height else None
-        persons = None
-        if made.recoding is not None and release.origin is None:
-            persons = persons_of(before, self.schema, made.data)
         synthetic = made.generator is not None
         return Compared(
-            name, made.data, made.schema, real, control, tuple(notes), persons, synthetic
+            name, made.data, made.schema, real, control, tuple(notes), made.persons, synthetic
         )
+
+    def _in_its_words(self, rows: pl.DataFrame, recodings: Sequence[Recoding]) -> pl.DataFrame:
+        """Return real rows as a release writes them, but without what is done by chance.
+
+        The rows it was made from and the control rows go the same way: two that differ by what
+        chance did to the one of them could not be compared.
+        """
+        schema = self.schema
+        for recoding in recodings:
+            if not recoding.kept_rows(rows).any():
+                return recoding.apply(rows)
+            recoded = Made.of(recoding, rows, schema)
+            exact = as_released(rows, recoded.data, recoding)
+            rows, schema = replace(recoded, data=exact).onward()
+        return rows
 
     # -- finishing ---------------------------------------------------------------------------
 
