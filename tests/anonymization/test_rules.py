@@ -373,3 +373,23 @@ def test_the_kept_rows_are_told(suppressed: str) -> None:
     assert kept == (expected if suppressed == "drop" else [True] * 9)
     assert recoding.apply(table).height == sum(kept)
     assert Rules().fit(table, schema).kept_rows(table).all()
+
+
+def test_more_suppression_than_allowed_is_refused() -> None:
+    table = pl.DataFrame({"age": [20] * 8 + [31, 47], "diagnosis": ["flu"] * 10})
+    schema = Schema(quasi_identifiers=["age"], sensitive=["diagnosis"])
+    assert Rules(k=2, suppression_limit=0.2).fit(table, schema).promises
+    with pytest.raises(GuaranteeNotMet, match="2 of 10 rows"):
+        Rules(k=2, suppression_limit=0.1).fit(table, schema)
+
+
+def test_rows_that_were_not_there_come_back_as_the_frame_they_were() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pl.DataFrame({"age": [21, 22, 38, 39], "diagnosis": ["flu"] * 4})
+    schema = Schema(quasi_identifiers=["age"], sensitive=["diagnosis"])
+    recoding = Rules(columns={"age": {"round": 10}}).fit(table, schema)
+    new = pandas.DataFrame({"age": [58, 61], "diagnosis": ["gout", "flu"]}, index=[7, 9])
+    recoded = recoding.apply(new)
+    assert isinstance(recoded, pandas.DataFrame)
+    assert recoded["age"].tolist() == [60, 60]
+    assert recoded.index.tolist() == [7, 9]

@@ -346,15 +346,15 @@ def test_the_plan_itself_is_never_overwritten(plan_file):
 def test_a_promise_that_is_not_kept_is_not_put_in_place(plan_file, tmp_path, monkeypatch):
     from sfumato.anonymization.rules import RulesRecoding
 
-    apply = RulesRecoding.apply
+    recode = RulesRecoding.recode
 
     def leaking(self, table):
-        released = apply(self, table)
+        released = recode(self, table)
         first = pl.int_range(pl.len()) == 0
         region = pl.when(first).then(pl.lit("alone")).otherwise("region").alias("region")
         return released.with_columns(region)
 
-    monkeypatch.setattr(RulesRecoding, "apply", leaking)
+    monkeypatch.setattr(RulesRecoding, "recode", leaking)
     with pytest.raises(GuaranteeNotMet, match="'grouped' is not handed out: SF010"):
         run(plan_file, tmp_path / "out")
     assert (tmp_path / "out" / "clean").exists()
@@ -419,7 +419,7 @@ class Reversed(Recoding):
 
     schema: object
 
-    def apply(self, table):
+    def recode(self, table):
         return table.drop("patient").reverse()
 
     def describe(self):
@@ -509,3 +509,86 @@ def test_the_real_reports_are_written_into_the_folders(plan_file, tmp_path, monk
         assert text.lower().startswith("<!doctype html>")
         assert "canary-" not in text
         assert "A small study" in text
+
+
+def visits(folder: Path, releases: str) -> Path:
+    """Write a plan over sixty people with eight visits each, in the order of the people."""
+    rows = [
+        (f"p{person}", 20 + person % 12, "mf"[person % 2], visit % 2, 100.0 + (person * 7 + visit * 5) % 31)
+        for person in range(60)
+        for visit in range(8)
+    ]
+    columns = ["id", "age", "sex", "died", "pressure"]
+    pl.DataFrame(rows, schema=columns, orient="row").write_csv(folder / "visits.csv")
+    (folder / "visits.toml").write_text(f"""
+name = "visits"
+control = {0.25 if "noise" in releases else 0}
+[source]
+path = "visits.csv"
+[schema]
+person = "id"
+target = "died"
+[schema.columns]
+id = {{ role = "identifier" }}
+age = {{ role = "quasi-identifier" }}
+sex = {{ role = "quasi-identifier" }}
+died = {{ role = "target" }}
+pressure = {{ role = "other" }}
+{releases}
+""")
+    return folder / "visits.toml"
+
+
+def test_persons_are_counted_along_a_chain_of_releases(tmp_path):
+    """Eight rows of one person are one person, also where an earlier step dropped who it is."""
+    plan = visits(
+        tmp_path,
+        """
+[[release]]
+name = "clean"
+technique = "clean"
+[[release]]
+name = "grouped"
+technique = "mondrian"
+of = "clean"
+k = 5
+""",
+    )
+    study = run(plan, tmp_path / "out")
+    people = pl.Series("person", [person for person in range(60) for _ in range(8)])
+    released = pl.read_csv(tmp_path / "out" / "grouped" / "data.csv").with_columns(people)
+    assert "id" not in released.columns[:-1]
+    in_class = released.group_by("age", "sex").agg(pl.col("person").n_unique())["person"]
+    assert in_class.min() >= 5
+    assert study["grouped"].evaluation.risks["smallest_class"].value == in_class.min()
+
+
+def test_control_rows_and_fitted_rows_are_measured_alike(tmp_path):
+    """Noise on one of the two alone would make copies look like strangers, and strangers apart."""
+    plan = visits(
+        tmp_path,
+        """
+[[release]]
+name = "noisy"
+technique = "rules"
+[release.columns]
+pressure = { noise = "gaussian", scale = 300.0 }
+""",
+    )
+    study = run(plan, tmp_path / "out")
+    compared = {one.name: one for one in study["noisy"].evaluation.fidelity.columns}
+    pressure = compared["pressure"].distance
+    assert pressure.value > 0.3  # the release is far from the real values
+    assert pressure.control < 0.25  # the control people are not: they carry no noise
+
+
+def test_what_was_fitted_need_not_be_handed_out(plan_file, tmp_path):
+    run(plan_file, tmp_path / "out")
+    folder = tmp_path / "out" / "grouped"
+    (folder / "recoding.json").unlink()
+    found = verify(folder)
+    assert found.passed
+    (files,) = (one for one in found.findings if one.code == "SF002")
+    assert "not handed out: recoding.json" in files.explanation
+    (folder / "schema.toml").unlink()
+    assert not verify(folder).passed

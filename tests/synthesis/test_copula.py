@@ -318,3 +318,18 @@ def test_a_target_with_many_values_is_a_column_like_any_other():
     model = fit(table, Schema(target="cost", rest="other"))
     assert model.target is None
     assert len(model.strata) == 1
+
+
+def test_a_stratum_never_tells_of_fewer_than_minimum_people() -> None:
+    """Twelve people have the rare value and one of them died: the dead must not show just one."""
+    rare, dead = ["rare"] * 12, [1] + [0] * 11
+    table = pl.DataFrame(
+        {
+            "kind": rare + ["common"] * 988,
+            "died": dead + [1 if row % 2 else 0 for row in range(988)],
+        }
+    )
+    schema = Schema(quasi_identifiers=["kind"], target="died")
+    learned = json.dumps(GaussianCopula(minimum=10).fit(table, schema).to_dict())
+    dead_in_all = 1 + 494
+    assert str(1 / dead_in_all) not in learned

@@ -65,7 +65,7 @@ class CleanRecoding(Recoding):
     schema: Schema
     drop: tuple[str, ...] = ()
 
-    def apply(self, table: pl.DataFrame) -> pl.DataFrame:
+    def recode(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return the rows without identifiers and dropped columns."""
         kept = self._kept()
         checked_columns(table, self.schema, kept)

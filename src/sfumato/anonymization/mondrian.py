@@ -47,6 +47,8 @@ class Mondrian(Settings):
     k
         Least number of people of a group; persons where the schema names a person column, else
         rows.
+    suppression_limit
+        Largest share of the rows, 0 to 1, that may be suppressed; as none is, every limit is kept.
 
     Notes
     -----
@@ -54,6 +56,7 @@ class Mondrian(Settings):
     """
 
     k: int = Field(default=5, ge=2)
+    suppression_limit: float = Field(default=1.0, ge=0, le=1)
 
     def fit(
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
@@ -122,7 +125,7 @@ class MondrianRecoding(Recoding):
         """How many people each group has at fitting."""
         return self.tree.sizes
 
-    def apply(self, table: pl.DataFrame) -> pl.DataFrame:
+    def recode(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return the recoded rows: each carries the labels of the group into which it falls.
 
         A person who was not there at fitting falls into the same groups; whoever has a value that

@@ -58,15 +58,36 @@ class Recoding(ABC):
     Subclasses are frozen dataclasses.
     """
 
-    @abstractmethod
-    def apply(self, table: pl.DataFrame) -> pl.DataFrame:
+    def apply(self, table: Any) -> Any:
         """Return the recoded rows, in the order given; ``table`` is left as it is.
+
+        Parameters
+        ----------
+        table
+            A Polars, pandas, PyArrow or DuckDB table, also of rows that were not fitted.
+
+        Returns
+        -------
+        Any
+            A table of the kind that was given.
 
         Raises
         ------
         DataError
             If a column that the recoding needs is absent or holds what it cannot recode.
         """
+        import polars as pl
+
+        if isinstance(table, pl.DataFrame):
+            return self.recode(table)
+        from sfumato.table import take
+
+        frame, returner = take(table)
+        return returner.give(self.recode(frame))
+
+    @abstractmethod
+    def recode(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the recoded rows of a Polars table; see :meth:`apply`."""
 
     def kept_rows(self, table: pl.DataFrame) -> pl.Series:
         """Return which rows of a table :meth:`apply` keeps, shape (n,); all, if not said otherwise.

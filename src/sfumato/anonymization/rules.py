@@ -18,7 +18,7 @@ from sfumato.anonymization.recoding import Action, ColumnChange, Recoding
 from sfumato.anonymization.released import checked_columns
 from sfumato.anonymization.rule import Place, Rule, rules_from, rules_to_plain
 from sfumato.anonymization.suppression import LargeClasses, Suppressed
-from sfumato.errors import PlanError, SchemaError, did_you_mean
+from sfumato.errors import GuaranteeNotMet, PlanError, SchemaError, did_you_mean
 from sfumato.privacy import Criterion, KAnonymity
 from sfumato.progress import Progress, silent
 from sfumato.settings import Settings
@@ -57,6 +57,8 @@ class Rules(Settings):
     suppressed
         "star": a suppressed row carries ``*`` in every quasi-identifier, which are then texts.
         "drop": it is left out.
+    suppression_limit
+        Largest share of the rows, 0 to 1, that may be suppressed for ``k``.
     seed
         For the rules that draw. The draws also depend on the whole original table, so that a
         published seed does not give them away (:mod:`sfumato.anonymization.randomness`).
@@ -73,6 +75,7 @@ class Rules(Settings):
     columns: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     k: int | None = Field(default=None, ge=2)
     suppressed: Suppressed = "star"
+    suppression_limit: float = Field(default=1.0, ge=0, le=1)
     seed: int = 0
 
     @field_validator("columns", mode="before")
@@ -98,7 +101,8 @@ class Rules(Settings):
         SchemaError
             If the schema does not fit the table.
         GuaranteeNotMet
-            If no combination of the quasi-identifiers reaches k.
+            If no combination of the quasi-identifiers reaches k, or more rows than the limit
+            allows would be suppressed.
         """
         full = schema.check(table)
         for name in self.columns:
@@ -116,6 +120,12 @@ class Rules(Settings):
         fitted._refuse_endless_values(self.k)
         persons = None if full.person is None else table[full.person]
         large = LargeClasses.find(released, quasi_identifiers, self.k, self.suppressed, persons)
+        if large.suppressed_rows > self.suppression_limit * table.height:
+            raise GuaranteeNotMet(
+                f"k = {self.k} would suppress {large.suppressed_rows:,} of {table.height:,} rows, "
+                f"more than suppression_limit = {self.suppression_limit} allows: generalize the "
+                "quasi-identifiers more, or allow more"
+            )
         return replace(fitted, large=large)
 
     def _rules_of(self, name: str, column: Column) -> tuple[Rule, ...]:
@@ -163,7 +173,7 @@ class RulesRecoding(Recoding):
         """How many of the fitted rows were suppressed for the sake of k."""
         return 0 if self.large is None else self.large.suppressed_rows
 
-    def apply(self, table: pl.DataFrame) -> pl.DataFrame:
+    def recode(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return the recoded rows.
 
         The same table gives the same bytes; another gives its own draws. With ``k``, a row whose

@@ -306,6 +306,10 @@ def evaluate(
     target: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="What a model should learn.")
     ] = None,
+    synthetic: Annotated[
+        bool,
+        typer.Option("--synthetic", help="The rows were drawn from a model: none is a person."),
+    ] = False,
     out: Out = Path("evaluation"),
     seed: Seed = 0,
     delimiter: Delimiter = None,
@@ -332,6 +336,7 @@ def evaluate(
         None if control is None else table(control),
         schema,
         target=target,
+        synthetic=synthetic,
         out=out,
         seed=seed,
     )

@@ -143,6 +143,7 @@ def evaluate_release(
     schema_file: Path,
     *,
     target: str | None,
+    synthetic: bool,
     out: Path,
     seed: int,
 ) -> None:
@@ -173,6 +174,7 @@ def evaluate_release(
             control=others,
             target=target,
             name=Path(released.path or "release").name,
+            synthetic=synthetic,
             seed=seed,
             progress=progress,
         )
@@ -194,8 +196,12 @@ def verify_release(console: Console, released: Path, schema: Path | None, k: int
         f"{marks[finding.status]} {finding.code} {finding.title}: {finding.explanation}"
         for finding in verification.findings
     ]
-    verdict = "every check that applies passed" if verification.passed else "NOT kept: see ✗ and ?"
-    console.result(verification.to_dict(), [*words, f"{verification.subject}: {verdict}"])
+    advice = any(finding.status == "failed" for finding in verification.findings)
+    kept = "every promise is kept" + ("; what is marked ✗ is advice" if advice else "")
+    verdict = kept if verification.passed else "NOT kept: see ✗ and ?"
+    console.result(
+        verification.to_dict(), [*words, f"{verification.subject or released}: {verdict}"]
+    )
     return 0 if verification.passed else 1
 
 

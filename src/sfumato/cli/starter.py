@@ -32,7 +32,10 @@ def starter_plan(where: Source, folder: Path, schema: Schema) -> str:
     learning = _LEARNING if schema.target else _NO_LEARNING
     name = Path(where.path).stem if where.path else "study"
     return _PLAN.format(
-        name=tomlkit.string(name).as_string(), source=source.as_string().strip(), learning=learning
+        name=tomlkit.string(name).as_string(),
+        source=source.as_string().strip(),
+        releases=_GROUPED if schema.quasi_identifiers else _NOT_GROUPED,
+        learning=learning,
     )
 
 
@@ -59,6 +62,10 @@ schema = "schema.toml"
 name = "clean"
 technique = "clean"
 
+{releases}
+{learning}"""
+
+_GROUPED = """\
 # Every person looks like at least 10 others in the columns that others may know.
 [[release]]
 name = "k-anonymous"
@@ -70,8 +77,21 @@ k = 11
 name = "synthetic"
 technique = "copula"
 of = "k-anonymous"
+"""
 
-{learning}"""
+_NOT_GROUPED = """\
+# No column was recognised as a quasi-identifier: name in the schema what others may know of a
+# person, and a k-anonymous release can be made of it:
+# [[release]]
+# name = "k-anonymous"
+# technique = "mondrian"
+# k = 11
+
+# People who never lived, drawn from a model of the table.
+[[release]]
+name = "synthetic"
+technique = "copula"
+"""
 
 _LEARNING = """\
 # What can be learned: trained on each release, tested on the same real people.

@@ -87,8 +87,8 @@ class Compared:
             # The other rows are recoded by what was learned from the release's own.
             aside = None
             if control is not None and not control.is_empty():
-                aside = as_released(control, recoding.apply(control), recoding)
-            same = as_released(real, recoding.apply(real), recoding)
+                aside = as_released(control, recoding.recode(control), recoding)
+            same = as_released(real, recoding.recode(real), recoding)
             known = recoding.released_schema()
             return cls(
                 name, released, known, same, aside, (), persons_of(real, schema, released, recoding)

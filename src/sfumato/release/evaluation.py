@@ -138,6 +138,7 @@ def evaluate(
     recoding: Recoding | None = None,
     plan: EvaluationPlan | None = None,
     name: str = "release",
+    synthetic: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -165,6 +166,9 @@ def evaluate(
         gradient-boosted trees, on the release and on the real rows.
     name
         What to call the release.
+    synthetic
+        Whether the released rows were drawn from a model, so that none stands for one person; a
+        :class:`~sfumato.release.Release` tells it by itself.
     seed
         Of every random step.
     progress
@@ -187,7 +191,6 @@ def evaluate(
     schema = schema.check(real_rows)
     if plan is None:
         plan = EvaluationPlan(learning=LearningPlan(models=("gradient-boosting",)))
-    synthetic = False
     if isinstance(released, Release):
         recoding = recoding or released.recoding
         synthetic = released.generator is not None

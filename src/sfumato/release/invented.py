@@ -99,7 +99,7 @@ def invent(
     for person in drawn.iter_slices(1):
         after = person
         for recoding in recodings:
-            after = recoding.apply(after)
+            after = recoding.recode(after)
         if after.height == 1:
             stars = sum(value == SUPPRESSED for value in after.row(0))
             shown.append((stars, person, after.select(columns)))

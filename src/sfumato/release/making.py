@@ -102,7 +102,7 @@ class Made:
                 "'rows' is for synthetic releases: a recoding keeps the rows it is given"
             )
         else:
-            data = fitted.apply(table)
+            data = fitted.recode(table)
         if columns is not None:
             data = data.select(columns)
         if data.is_empty() or not data.columns:

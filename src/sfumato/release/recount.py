@@ -46,6 +46,8 @@ _BESIDE = frozenset(
         ".DS_Store",
     }
 )
+# What was fitted helps who made the release and may tell more than it: it need not be handed out.
+_INSIDE = frozenset({"recoding.json", "model.json"})
 _MAKES_CLASSES = frozenset({"mondrian", "rules"})  # their k is a promise
 
 
@@ -94,10 +96,11 @@ def _files(subject: Subject) -> list[Finding]:
             for code in ("SF001", "SF002", "SF003")
         ]
     files = certificate.files
+    kept = [name for name in files if name in _INSIDE and not (folder / name).exists()]
     changed = [
         name
         for name, digest in files.items()
-        if not (folder / name).is_file() or sha256(folder / name) != digest
+        if name not in kept and (not (folder / name).is_file() or sha256(folder / name) != digest)
     ]
     foreign = sorted(
         path.name for path in folder.iterdir() if path.name not in files | dict.fromkeys(_BESIDE)
@@ -109,7 +112,8 @@ def _files(subject: Subject) -> list[Finding]:
             "SF002",
             changed or foreign,
             "changed or gone since" if changed else "in the folder, and nobody certified it",
-            f"{len(files)} files have their SHA-256",
+            f"{len(files) - len(kept)} files have their SHA-256"
+            + (f"; not handed out: {', '.join(kept)}" if kept else ""),
         ),
         _finding(
             "SF003",

@@ -206,7 +206,7 @@ class Workshop:
         schema = self.schema
         for recoding in recodings:
             if not recoding.kept_rows(rows).any():
-                return recoding.apply(rows)
+                return recoding.recode(rows)
             recoded = Made.of(recoding, rows, schema)
             exact = as_released(rows, recoded.data, recoding)
             rows, schema = replace(recoded, data=exact).onward()

@@ -78,7 +78,7 @@ class Variable:
         if not enough(people[rows][cells >= 0].sum(), settings.minimum):
             return Variable(self.margin, self.scores, cells)
         if self.numbers is None or not isinstance(self.margin, NumberMargin):
-            return Variable(fit_parts(cells, self.scores.size), self.scores, cells)
+            return Variable(self._parts_within(cells, people[rows], settings), self.scores, cells)
         there = cells >= 0
         margin, cells[there] = fit_numbers(
             self.numbers[rows][there],
@@ -89,6 +89,22 @@ class Variable:
             step=self.margin.step,
         )
         return Variable(margin, (margin.low + margin.high) / 2, cells)
+
+    def _parts_within(
+        self, cells: Integers, people: Floats, settings: GaussianCopula
+    ) -> CategoryMargin:
+        """Return the shares of a category's values among some rows.
+
+        A value that too few of their people have takes its share of all rows instead: among them,
+        the exact one would tell of those few.
+        """
+        there = cells >= 0
+        size = self.scores.size
+        counted = np.bincount(cells[there], weights=people[there], minlength=size)
+        few = (counted > 0) & (counted < settings.minimum - 1e-9)
+        shares = fit_parts(cells, size).probability
+        shares = np.where(few, self.margin.probability, shares)
+        return CategoryMargin(shares / shares.sum())
 
 
 def variables_of(
