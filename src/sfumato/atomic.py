@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["sync_folder", "whole_file", "write_whole"]
+__all__ = ["clear_parts", "sync_folder", "whole_file", "write_whole"]
 
 
 @contextmanager
@@ -53,6 +53,13 @@ def write_whole(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file as :func:`whole_file` does."""
     with whole_file(path) as file:
         file.write(text.encode())
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what :func:`whole_file` left in a folder when its process was killed."""
+    for part in folder.glob(".*.part"):
+        if part.is_file():
+            part.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -514,7 +514,13 @@ def test_the_real_reports_are_written_into_the_folders(plan_file, tmp_path, monk
 def visits(folder: Path, releases: str) -> Path:
     """Write a plan over sixty people with eight visits each, in the order of the people."""
     rows = [
-        (f"p{person}", 20 + person % 12, "mf"[person % 2], visit % 2, 100.0 + (person * 7 + visit * 5) % 31)
+        (
+            f"p{person}",
+            20 + person % 12,
+            "mf"[person % 2],
+            visit % 2,
+            100.0 + (person * 7 + visit * 5) % 31,
+        )
         for person in range(60)
         for visit in range(8)
     ]

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from sfumato._version import __version__
+from sfumato.atomic import clear_parts
 from sfumato.errors import PlanError
 from sfumato.progress import Progress, silent
 from sfumato.release.folders import (
@@ -63,6 +64,7 @@ def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent
         plan = Plan.read(plan)
     _refuse_strange_folder(out)
     with exclusive(out):
+        clear_parts(out)
         for release in plan.releases:
             recover(out / release.name)
             refuse_foreign(out / release.name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sfumato._version import __version__
 from sfumato.anonymization.recoding import ColumnChange, Recoding
+from sfumato.atomic import clear_parts
 from sfumato.errors import GuaranteeNotMet, SfumatoError
 from sfumato.evaluation import Figure, Learned, compare
 from sfumato.progress import Progress
@@ -144,6 +145,8 @@ class Workshop:
         fingerprint = self._fingerprint(name, with_evaluation=False)
         found = manifest(folder)
         if found is not None and found.get("made") == fingerprint and is_complete(folder):
+            with disk_errors(folder):
+                clear_parts(folder)
             return
         with disk_errors(folder):
             shutil.rmtree(folder.parent, ignore_errors=True)
