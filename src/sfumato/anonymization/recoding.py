@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sfumato._version import __version__
-from sfumato.atomic import write_whole
-from sfumato.errors import DataError
+from sfumato.fitted import Fitted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,11 +47,13 @@ class ColumnChange:
     why: str
 
 
-class Recoding(ABC):
+class Recoding(Fitted):
     """A fitted way to recode rows; the same outlines for the rows it was fitted on and for others.
 
     Subclasses are frozen dataclasses.
     """
+
+    word = "recoding"
 
     def apply(self, table: Any) -> Any:
         """Return the recoded rows, in the order given; ``table`` is left as it is.
@@ -111,47 +108,6 @@ class Recoding(ABC):
     def promises(self) -> tuple[Criterion, ...]:
         """The criteria that the release of the fitted rows keeps."""
         return ()
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Return all that :meth:`from_dict` needs, as plain JSON values."""
-
-    @classmethod
-    @abstractmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the recoding that :meth:`to_dict` described."""
-
-    def save(self, path: str | Path) -> None:
-        """Write the recoding as JSON."""
-        kind = f"{type(self).__module__}:{type(self).__qualname__}"
-        content = {"sfumato": __version__, "kind": kind, "recoding": self.to_dict()}
-        # keys stay in their order: that of the columns is the table's
-        write_whole(path, json.dumps(content, indent=1) + "\n")
-
-    @staticmethod
-    def load(path: str | Path) -> Recoding:
-        """Read a recoding that :meth:`save` wrote.
-
-        Raises
-        ------
-        DataError
-            If the file is not a recoding that sfumato wrote.
-        """
-        try:
-            content = json.loads(Path(path).read_text("utf-8"))
-            module, _, name = content["kind"].partition(":")
-            values = content["recoding"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"{path} is not a recoding written by sfumato") from None
-        if not module.startswith("sfumato."):
-            raise DataError(f"{path} names the recoding {content['kind']!r}, which is not ours")
-        try:
-            kind = getattr(import_module(module), name, None)
-        except ImportError:
-            kind = None  # a version of sfumato that knew other modules
-        if not (isinstance(kind, type) and issubclass(kind, Recoding)):
-            raise DataError(f"{path} names the recoding {name!r}, which this version does not have")
-        return kind.from_dict(values)
 
 
 class Technique(Protocol):
