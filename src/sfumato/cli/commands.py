@@ -196,8 +196,10 @@ def verify_release(console: Console, released: Path, schema: Path | None, k: int
         f"{marks[finding.status]} {finding.code} {finding.title}: {finding.explanation}"
         for finding in verification.findings
     ]
-    advice = any(finding.status == "failed" for finding in verification.findings)
-    kept = "every promise is kept" + ("; what is marked ✗ is advice" if advice else "")
+    status = {finding.code: finding.status for finding in verification.findings}
+    promised = status.get("SF012") == "passed"
+    kept = "every promise is kept" if promised else "no promise; every check that applies passed"
+    kept += "; what is marked ✗ is advice" if "failed" in status.values() else ""
     verdict = kept if verification.passed else "NOT kept: see ✗ and ?"
     console.result(
         verification.to_dict(), [*words, f"{verification.subject or released}: {verdict}"]
