@@ -118,6 +118,27 @@ def test_what_init_writes_can_be_run(sfumato: Sfumato, patients: Path, tmp_path:
     assert (tmp_path / "study" / "report.html").exists()
 
 
+def test_a_plan_is_not_overwritten_by_the_plan_as_run(
+    sfumato: Sfumato, schema: Path, patients: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN.replace("patients.csv", str(patients)))
+    assert sfumato("run", "plan.toml", "--out", "study").code == 0
+    own = tmp_path / "study" / "plan.toml"
+    before = own.read_text()
+    outcome = sfumato("run", own, "--out", "study")
+    assert outcome.code == 2
+    assert "own folder" in outcome.err
+    assert own.read_text() == before
+
+
+def test_a_profile_reads_as_the_schema_says(sfumato: Sfumato, schema: Path, patients: Path) -> None:
+    patients.write_text(patients.read_text().replace(",flu,", ",unknown,"))
+    schema.write_text('missing = ["unknown"]\n' + schema.read_text())
+    outcome = sfumato("profile", patients, "--schema", schema, "--out", "p.html", "--json")
+    missing = {column["name"]: column["contents"]["missing"] for column in outcome.json["columns"]}
+    assert missing["diagnosis"] > 100
+
+
 def test_an_estimate_is_only_said(sfumato: Sfumato, schema: Path, patients: Path) -> None:
     (patients.parent / "plan.toml").write_text(PLAN)
     outcome = sfumato("run", "plan.toml", "--out", "study", "--estimate")

@@ -34,8 +34,9 @@ def profile_table(
     from sfumato.table import Schema, profile
 
     _refuse_existing(schema_out)
-    table = _read(console, where)
-    known = Schema.read(schema).check(table) if schema is not None else None
+    said = None if schema is None else Schema.read(schema)
+    table = _read(console, where, said)
+    known = None if said is None else said.check(table)
     with console.progress() as progress:
         found = profile(table, known, progress=progress)
     write_text(out, render_profile(found))
@@ -76,15 +77,14 @@ def run_plan(console: Console, plan_file: Path, out: Path, *, only_estimate: boo
     from sfumato.release import Plan, run
     from sfumato.release.estimate import estimate
 
-    plan = Plan.read(plan_file)
-    expected = estimate(plan)
+    expected = estimate(Plan.read(plan_file))
     for line in expected.describe():
         console.say(line)
     if only_estimate:
         console.result(expected.to_dict(), [])
         return
     with console.progress() as progress:
-        study = run(plan, out, progress=progress)
+        study = run(plan_file, out, progress=progress)
     console.result(_study_values(study), _study_words(study))
 
 

@@ -30,7 +30,6 @@ __all__ = [
     "RECODING_FILE",
     "SCHEMA_FILE",
     "load_fitted",
-    "refuse_foreign_folder",
     "write_certificate",
     "write_made",
     "write_release",
@@ -80,21 +79,10 @@ def write_certificate(folder: Path, certificate: Certificate) -> Certificate:
     return complete
 
 
-def refuse_foreign_folder(folder: Path) -> None:
-    """Refuse a folder that holds what sfumato did not write, before long work is begun.
-
-    Raises
-    ------
-    PlanError
-        Naming the folder.
-    """
-    refuse_foreign(folder.absolute())
-
-
 def write_release(folder: Path, made: Made, certificate: Certificate, data_file: str) -> Path:
     """Write a release folder of its own, whole or not at all, and return it."""
     folder = folder.absolute()
-    refuse_foreign_folder(folder)
+    refuse_foreign(folder)
     part = folder.with_name(f".{folder.name}.part")
     recover(folder)
     with disk_errors(folder):
