@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.anonymization import Mondrian, MondrianRecoding, Recoding
-from sfumato.anonymization.axes import HierarchyAxis, NumberAxis
-from sfumato.anonymization.partition import partition
-from sfumato.anonymization.people import People
+from sfumato.anonymization.mondrian.axes import HierarchyAxis, NumberAxis
+from sfumato.anonymization.mondrian.partition import partition
+from sfumato.anonymization.mondrian.people import People
 from sfumato.errors import DataError, HierarchyError, PlanError, SchemaError
 from sfumato.privacy import KAnonymity
 from sfumato.table import Hierarchy, Schema, parse_intervals

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.errors import PlanError, SchemaError
+from sfumato.errors import DataError, PlanError, SchemaError
 from sfumato.evaluation import class_risks
 
 VALUES = st.sampled_from(["a", "b", "*", None])
@@ -31,6 +31,17 @@ def test_figures_by_hand():
         "prosecutor_average": pytest.approx(0.4),
         "at_risk": pytest.approx(0.6),
         "marketer": pytest.approx(0.3),
+        # the two suppressed rows match all, and all match them
+        "wildcard_smallest": 3,
+        "wildcard_highest": pytest.approx(1 / 3),
+        "wildcard_average": pytest.approx((4 / 6 + 3 / 5 + 1 / 3 + 2 / 10) / 10),
+        "wildcard_at_risk": pytest.approx(0.1),
+        "below_2": pytest.approx(0.1),
+        "below_3": pytest.approx(0.1),
+        **dict.fromkeys(
+            ["below_5", "below_11", "below_20", "below_50", "below_100", "below_1000"],
+            pytest.approx(0.8),
+        ),
     }
 
 
@@ -92,6 +103,73 @@ def test_what_cannot_be_computed_says_why(table, columns, because):
     risks = class_risks(table, columns)
     assert len(risks) == 9
     assert all(not figure.computed and because in figure.because for figure in risks.values())
+
+
+def test_the_journalist_looks_in_the_population():
+    released = pl.DataFrame({"age": ["20-30"] * 2 + ["30-40"] + ["*"]})
+    population = pl.DataFrame({"age": ["20-30"] * 4 + ["30-40"] * 2 + ["90+"] * 4})
+    risks = values(class_risks(released, ["age"], population=population, threshold=0.3))
+    # the suppressed row could be any of the ten
+    assert risks["journalist_highest"] == 1 / 2
+    assert risks["journalist_average"] == pytest.approx((1 / 4 + 1 / 4 + 1 / 2 + 1 / 10) / 4)
+    assert risks["journalist_at_risk"] == 1 / 4
+    assert risks["marketer"] == pytest.approx((1 / 4 + 1 / 4 + 1 / 2) / 4)
+    assert risks["prosecutor_highest"] == 1  # who knows that the person is there finds it
+    # as a class of its own, where the population was suppressed before it was sampled
+    starred = pl.concat([population, pl.DataFrame({"age": ["*"] * 5})])
+    risks = values(class_risks(released, ["age"], population=starred))
+    assert risks["journalist_average"] == pytest.approx((1 / 4 + 1 / 4 + 1 / 2 + 1 / 5) / 4)
+
+
+def test_the_journalist_counts_people():
+    released = pl.DataFrame({"age": [30, 30, 40], "id": ["a", "a", "b"]})
+    population = pl.DataFrame({"age": [30, 30, 30, 40], "id": ["a", "a", "c", "b"]})
+    risks = values(class_risks(released, ["age"], person="id", population=population))
+    assert risks["journalist_highest"] == 1
+    assert risks["journalist_average"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+
+
+def test_a_population_without_the_released_people_is_refused():
+    released = pl.DataFrame({"age": [30, 30, 40]})
+    with pytest.raises(DataError, match="2 released rows"):
+        class_risks(released, ["age"], population=pl.DataFrame({"age": [30, 40]}))
+    with pytest.raises(DataError, match="1 released rows"):
+        class_risks(released, ["age"], population=pl.DataFrame({"age": [30, 30]}))
+    with pytest.raises(SchemaError, match="population has no column 'age'"):
+        class_risks(released, ["age"], population=pl.DataFrame({"old": [30]}))
+
+
+def test_a_table_without_a_hidden_cell_has_no_wildcards():
+    assert not [key for key in class_risks(pl.DataFrame({"age": [1]}), ["age"]) if "wild" in key]
+
+
+@given(rows=ROWS)
+@settings(deadline=None, max_examples=50)
+def test_wildcards_equal_a_comparison_of_all_pairs(rows):
+    table = pl.DataFrame(rows, schema={"q": pl.String, "r": pl.String}, orient="row")
+    risks = values(class_risks(table, ["q", "r"]))
+    wild = {None, "*"}
+    matches = [
+        sum(
+            all(a == b or a in wild or b in wild for a, b in zip(one, other, strict=True))
+            for other in rows
+        )
+        for one in rows
+    ]
+    if any(cell in wild for row in rows for cell in row):
+        assert risks["wildcard_smallest"] == min(matches)
+        assert risks["wildcard_average"] == pytest.approx(sum(1 / m for m in matches) / len(rows))
+    else:
+        assert "wildcard_smallest" not in risks
+
+
+@given(rows=ROWS)
+@settings(deadline=None, max_examples=30)
+def test_the_release_as_its_own_population_is_the_prosecutors_case(rows):
+    table = pl.DataFrame(rows, schema={"q": pl.String, "r": pl.String}, orient="row")
+    risks = values(class_risks(table, ["q", "r"], population=table))
+    for figure in ("highest", "average"):
+        assert risks[f"journalist_{figure}"] == pytest.approx(risks[f"prosecutor_{figure}"])
 
 
 def test_wrong_input_is_refused():

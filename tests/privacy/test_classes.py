@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.errors import SchemaError
@@ -29,6 +29,7 @@ def table_of(drawn: list[tuple[object, ...]]) -> pl.DataFrame:
     return pl.DataFrame(drawn, schema=SCHEMA, orient="row")
 
 
+@settings(deadline=None)
 @given(rows)
 def test_sizes_are_those_of_a_counter(drawn: list[tuple[object, ...]]) -> None:
     classes = EquivalenceClasses.of(table_of(drawn), ["age", "sex"])
@@ -39,6 +40,7 @@ def test_sizes_are_those_of_a_counter(drawn: list[tuple[object, ...]]) -> None:
     assert len(classes) == len(counted)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_ids_count_up_in_order_of_first_appearance(drawn: list[tuple[object, ...]]) -> None:
     classes = EquivalenceClasses.of(table_of(drawn), ["age", "sex"])
@@ -48,6 +50,7 @@ def test_ids_count_up_in_order_of_first_appearance(drawn: list[tuple[object, ...
     assert classes.of_row.tolist() == [first[age, sex] for age, sex, _, _ in drawn]
 
 
+@settings(deadline=None)
 @given(rows)
 def test_a_size_in_persons_is_the_number_of_distinct_persons(drawn: list) -> None:
     classes = EquivalenceClasses.of(
@@ -67,6 +70,7 @@ def test_a_size_in_persons_is_the_number_of_distinct_persons(drawn: list) -> Non
     assert dense.sum() == sum(len(held) for held in holders.values())
 
 
+@settings(deadline=None)
 @given(rows)
 def test_sensitive_counts_are_those_of_a_counter(drawn: list[tuple[object, ...]]) -> None:
     classes = EquivalenceClasses.of(table_of(drawn), ["sex"], sensitive=["diagnosis"])

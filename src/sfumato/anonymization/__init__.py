@@ -5,22 +5,112 @@ which recodes the rows it was fitted on and others by the same outlines, and say
 does to each column and why.
 
 :class:`Clean` leaves out identifiers and promises nothing; :class:`Rules` changes each column as
-the plan says; :class:`Mondrian` cuts the people into groups of at least k.
+the plan says. :class:`LocalRecoding` finds classes of people who keep every criterion and lose
+least; :class:`FullDomain` finds the best single level for each column; :class:`Mondrian` cuts the
+people into groups, again and again.
+
+Names are imported when they are first used, so that importing the room stays cheap.
 """
 
-from sfumato.anonymization.clean import Clean, CleanRecoding
-from sfumato.anonymization.mondrian import Mondrian, MondrianRecoding
-from sfumato.anonymization.recoding import ColumnChange, Recoding, Technique
-from sfumato.anonymization.rules import Rules, RulesRecoding
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sfumato.anonymization.cell_suppression import CellSuppression
+    from sfumato.anonymization.class_recoding import ClassRecoding
+    from sfumato.anonymization.clean import Clean, CleanRecoding
+    from sfumato.anonymization.clustering.clustering import OKA, KMember, KNNCluster, TopDownGreedy
+    from sfumato.anonymization.lattice.full_domain import FullDomain
+    from sfumato.anonymization.lattice.full_domain_recoding import FullDomainRecoding
+    from sfumato.anonymization.lattice.ola import OLA
+    from sfumato.anonymization.local.local_recoding import LocalRecoding
+    from sfumato.anonymization.microaggregation.microaggregation import MicroAggregation
+    from sfumato.anonymization.microaggregation.recoding import MicroAggregationRecoding
+    from sfumato.anonymization.mondrian.mondrian import Mondrian, MondrianRecoding
+    from sfumato.anonymization.recoding import ColumnChange, Recoding, Technique
+    from sfumato.anonymization.rules import Rules, RulesRecoding
+    from sfumato.anonymization.sampling.counts import SamplingCounts
+    from sfumato.anonymization.sampling.research_subset import (
+        Condition,
+        ResearchSubset,
+        ResearchSubsetRecoding,
+    )
+    from sfumato.anonymization.sampling.stratified import (
+        StratifiedSampling,
+        StratifiedSamplingRecoding,
+    )
+
+_HOME = {
+    "CellSuppression": "cell_suppression",
+    "ClassRecoding": "class_recoding",
+    "Clean": "clean",
+    "CleanRecoding": "clean",
+    "ColumnChange": "recoding",
+    "Condition": "sampling.research_subset",
+    "FullDomain": "lattice.full_domain",
+    "FullDomainRecoding": "lattice.full_domain_recoding",
+    "KMember": "clustering.clustering",
+    "KNNCluster": "clustering.clustering",
+    "LocalRecoding": "local.local_recoding",
+    "MicroAggregation": "microaggregation.microaggregation",
+    "MicroAggregationRecoding": "microaggregation.recoding",
+    "Mondrian": "mondrian.mondrian",
+    "MondrianRecoding": "mondrian.mondrian",
+    "OKA": "clustering.clustering",
+    "OLA": "lattice.ola",
+    "Recoding": "recoding",
+    "ResearchSubset": "sampling.research_subset",
+    "ResearchSubsetRecoding": "sampling.research_subset",
+    "Rules": "rules",
+    "RulesRecoding": "rules",
+    "SamplingCounts": "sampling.counts",
+    "StratifiedSampling": "sampling.stratified",
+    "StratifiedSamplingRecoding": "sampling.stratified",
+    "Technique": "recoding",
+    "TopDownGreedy": "clustering.clustering",
+}
 
 __all__ = [
+    "OKA",
+    "OLA",
+    "CellSuppression",
+    "ClassRecoding",
     "Clean",
     "CleanRecoding",
     "ColumnChange",
+    "Condition",
+    "FullDomain",
+    "FullDomainRecoding",
+    "KMember",
+    "KNNCluster",
+    "LocalRecoding",
+    "MicroAggregation",
+    "MicroAggregationRecoding",
     "Mondrian",
     "MondrianRecoding",
     "Recoding",
+    "ResearchSubset",
+    "ResearchSubsetRecoding",
     "Rules",
     "RulesRecoding",
+    "SamplingCounts",
+    "StratifiedSampling",
+    "StratifiedSamplingRecoding",
     "Technique",
+    "TopDownGreedy",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

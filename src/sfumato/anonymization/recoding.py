@@ -96,6 +96,13 @@ class Recoding(Fitted):
 
         return pl.repeat(value=True, n=table.height, dtype=pl.Boolean, eager=True)
 
+    def without_chance(self) -> Recoding:
+        """Return the recoding without the deletion of rows by chance; itself, if it deletes none.
+
+        Rows that a release never saw are compared with it as a whole.
+        """
+        return self
+
     @abstractmethod
     def describe(self) -> tuple[ColumnChange, ...]:
         """Return what is done to each source column, in the order of the source table."""

@@ -26,6 +26,17 @@ from sfumato.cli.options import (
     source,
     technique_settings,
 )
+from sfumato.cli.range_options import (
+    DataOrConfiguration,
+    OptionalSchemaFile,
+    StartK,
+    StartS,
+    StepK,
+    StepS,
+    StopK,
+    StopS,
+)
+from sfumato.cli.sampling_commands import assess, sample
 
 if TYPE_CHECKING:
     from sfumato.table import Source
@@ -186,12 +197,12 @@ def run(
 
 @app.command()
 def anonymize(
-    data: Data,
-    schema: SchemaFile,
+    data: DataOrConfiguration,
+    schema: OptionalSchemaFile = None,
     out: Out = Path("release"),
     technique: Annotated[
         str, typer.Option(help="One of the techniques that `sfumato techniques` lists.")
-    ] = "mondrian",
+    ] = "local-recoding",
     k: Annotated[
         int | None,
         typer.Option(min=2, help="Every person looks like at least k - 1 others (k-anonymity)."),
@@ -200,6 +211,22 @@ def anonymize(
         float | None,
         typer.Option(min=0, max=1, help="The largest share of rows that may be suppressed."),
     ] = None,
+    criterion: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:NAME=VALUE,...",
+            help="A promise besides, such as l-diversity:column=occupation,l=3; repeatable.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The setting `metric` of the technique, such as OLA's.")
+    ] = None,
+    start_k: StartK = None,
+    stop_k: StopK = None,
+    step_k: StepK = None,
+    start_s: StartS = None,
+    stop_s: StopS = None,
+    step_s: StepS = None,
     settings: SettingsFile = None,
     set_: Set = None,
     file_format: Annotated[
@@ -214,28 +241,46 @@ def anonymize(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Generalize, suppress or perturb a table with one technique, straight to a release folder."""
-    from sfumato.cli.commands import make_release
+    """Generalize, suppress or perturb a table with one technique, straight to a release folder.
+
+    With ranges of k or of the suppression, a release folder for each combination. DATA may be a
+    JSON file of Anonify's anonymization, which says table, algorithms and k.
+    """
+    from sfumato.cli.anonymizing import Asked, anonymize_by_configuration, anonymize_table
+    from sfumato.cli.other_configurations import Ranges, is_configuration
 
     console = Console(quiet=quiet, as_json=as_json)
-    asked = technique_settings(console, settings, set_)
-    asked |= {
-        name: value
-        for name, value in {"k": k, "suppression_limit": suppression_limit}.items()
-        if value is not None
-    }
-    where = source(
-        data,
-        delimiter=delimiter,
-        encoding=encoding,
-        decimal=decimal,
-        missing=missing,
-        sheet=sheet,
-        query=query,
+    given = technique_settings(console, settings, set_)
+    asked = Asked(
+        settings=given if metric is None else {**given, "metric": metric},
+        k=k,
+        suppression_limit=suppression_limit,
+        criteria=tuple(criterion or ()),
+        ranges=Ranges.of(start_k, stop_k, step_k, start_s, stop_s, step_s),
+        file_format=file_format,
     )
-    make_release(
-        console, where, schema, technique, asked, out, file_format=file_format, makes="recoding"
-    )
+
+    def table(place: str) -> Source:
+        return source(
+            place,
+            delimiter=delimiter,
+            encoding=encoding,
+            decimal=decimal,
+            missing=missing,
+            sheet=sheet,
+            query=query,
+        )
+
+    if is_configuration(data):
+        path = Path(data)
+        code = anonymize_by_configuration(console, path, asked, out, schema=schema, table=table)
+    else:
+        code = anonymize_table(console, table(data), schema, technique, asked, out)
+    raise typer.Exit(code)
+
+
+app.command()(sample)
+app.command()(assess)
 
 
 @app.command()
@@ -354,6 +399,22 @@ def verify(
     k: Annotated[
         int | None, typer.Option(min=2, help="Check k-anonymity for this k as well.")
     ] = None,
+    criterion: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:NAME=VALUE,...",
+            help="Check this promise as well, such as l-diversity:column=occupation,l=3 "
+            "(values as in TOML; TOML or JSON will do too); repeatable.",
+        ),
+    ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The population, generalized as the release is: for k-map, delta-presence and "
+            "the journalist's cost-benefit.",
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -361,7 +422,7 @@ def verify(
     from sfumato.cli.commands import verify_release
 
     console = Console(quiet=quiet, as_json=as_json)
-    raise typer.Exit(verify_release(console, released, schema, k))
+    raise typer.Exit(verify_release(console, released, schema, k, criterion or (), population))
 
 
 @app.command()

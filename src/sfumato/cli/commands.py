@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sfumato.errors import DataError, PlanError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from sfumato.cli.console import Console
@@ -183,18 +185,38 @@ def evaluate_release(
     console.result(evaluation.to_dict(), words)
 
 
-def verify_release(console: Console, released: Path, schema: Path | None, k: int | None) -> int:
-    """Recount a release's promises; return the exit code."""
-    from sfumato.privacy import KAnonymity
+def verify_release(
+    console: Console,
+    released: Path,
+    schema: Path | None,
+    k: int | None,
+    criteria: Sequence[str] = (),
+    population: Path | None = None,
+) -> int:
+    """Recount a release's promises; return the exit code.
+
+    Parameters
+    ----------
+    criteria
+        Promises to check besides those of the release, each as a text.
+    """
     from sfumato.release import verify
+    from sfumato.release.recounts import checked_promise, criterion_of_text
     from sfumato.table import Schema
 
     known = None if schema is None else Schema.read(schema)
-    verification = verify(released, known, () if k is None else (KAnonymity(k),))
+    asked = [criterion_of_text(text) for text in criteria]
+    for values in asked:
+        checked_promise(values)  # what was misspelt is an error here, and not merely unknown
+    if k is not None:
+        asked.insert(0, {"kind": "k-anonymity", "k": k})
+    verification = verify(released, known, asked, population=population)
     marks = {"passed": "✓", "failed": "✗", "not applicable": "–", "not run": "?"}
     words = [
         f"{marks[finding.status]} {finding.code} {finding.title}: {finding.explanation}"
         for finding in verification.findings
+        # Of the many kinds of promises only those that somebody made are worth a line.
+        if finding.code < "SF014" or finding.status != "not applicable"
     ]
     status = {finding.code: finding.status for finding in verification.findings}
     promised = status.get("SF012") == "passed"

@@ -2,7 +2,8 @@
 
 Risk: :func:`class_risks` counts who stands alone in a released table, :func:`closest_record` tells
 whether a release lies nearer to the people it was made from than to others. Use: :func:`fidelity`
-compares columns and their associations, :func:`train_and_test` trains on a release and tests on
+compares columns and their associations, :func:`information_loss` tells how much less exactly a
+release says what it says, :func:`train_and_test` trains on a release and tests on
 real rows. Every number is a :class:`Figure`, with what is needed to read it.
 
 Names are imported when they are first used, so that a command that evaluates nothing stays fast.
@@ -14,12 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sfumato.evaluation.certainty import SamplingRisk, sampling_risk
+    from sfumato.evaluation.class_sizes import ClassHistogram, class_histogram
     from sfumato.evaluation.comparison import compare
     from sfumato.evaluation.distance import closest_record
     from sfumato.evaluation.figures import Figure
     from sfumato.evaluation.histograms import Histogram
     from sfumato.evaluation.learned import Learned
     from sfumato.evaluation.learning import train_and_test
+    from sfumato.evaluation.loss import LOSS_MEASURES, InformationLoss, information_loss
     from sfumato.evaluation.network import MultilayerPerceptron
     from sfumato.evaluation.protocols import Protocol
     from sfumato.evaluation.reidentification import class_risks
@@ -34,26 +38,40 @@ _HOME = {
     "Learned": "learned",
     "MultilayerPerceptron": "network",
     "Protocol": "protocols",
+    "ClassHistogram": "class_sizes",
+    "InformationLoss": "loss",
+    "LOSS_MEASURES": "loss",
+    "SamplingRisk": "certainty",
+    "class_histogram": "class_sizes",
     "class_risks": "reidentification",
     "closest_record": "distance",
     "compare": "comparison",
     "fidelity": "table_fidelity",
+    "information_loss": "loss",
+    "sampling_risk": "certainty",
     "train_and_test": "learning",
 }
 
 __all__ = [
+    "LOSS_MEASURES",
     "Association",
+    "ClassHistogram",
     "ColumnFidelity",
     "Fidelity",
     "Figure",
     "Histogram",
+    "InformationLoss",
     "Learned",
     "MultilayerPerceptron",
     "Protocol",
+    "SamplingRisk",
+    "class_histogram",
     "class_risks",
     "closest_record",
     "compare",
     "fidelity",
+    "information_loss",
+    "sampling_risk",
     "train_and_test",
 ]
 

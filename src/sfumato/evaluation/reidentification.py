@@ -2,13 +2,15 @@
 
 The attacker knows a person's quasi-identifiers and that the person is in the table (the
 prosecutor). A class of ``size`` people then gives the right row away with probability 1 / size.
+Who knows only that the person is in a population (the journalist) must choose among its people.
 All figures are counts over the whole release: they carry no sampling error and no interval.
 
 References
 ----------
 K. El Emam, F. K. Dankar, "Protecting privacy using k-anonymity", JAMIA 15 (2008); F. K. Dankar,
 K. El Emam, "A method for evaluating marketer re-identification risk", PAIS (2010); L. Sweeney,
-"k-anonymity", IJUFKS 10 (2002).
+"k-anonymity", IJUFKS 10 (2002); M. Templ, A. Kowarik, B. Meindl, "Statistical disclosure control
+for micro-data using the R package sdcMicro", Journal of Statistical Software 67(4) (2015).
 """
 
 from __future__ import annotations
@@ -19,6 +21,14 @@ import numpy as np
 import polars as pl
 
 from sfumato.errors import PlanError, SchemaError, did_you_mean
+from sfumato.evaluation.attackers import (
+    Attack,
+    attack,
+    matches_in_population,
+    suppressed_rows,
+    wildcard_matches,
+)
+from sfumato.evaluation.class_sizes import POLICY_SIZES
 from sfumato.evaluation.figures import Direction, Figure
 
 if TYPE_CHECKING:
@@ -30,7 +40,9 @@ __all__ = ["class_risks"]
 
 _PROSECUTOR = "El Emam & Dankar 2008, prosecutor risk"
 _EXACT = "exact: counted over the whole release"
-_STAR = "*"
+_JOURNALIST = "El Emam & Dankar 2008, journalist risk"
+_WILDCARDS = "Templ, Kowarik & Meindl 2015, section 3.1, missing values match every value"
+_MATCHING = ", * and missing match every value"
 _LOWER: Direction = "lower is better"
 _HIGHER: Direction = "higher is better"
 
@@ -54,7 +66,41 @@ _FIGURES: dict[str, tuple[str, str, Direction, str]] = {
     "prosecutor_average": ("prosecutor risk, average", "share", _LOWER, _PROSECUTOR),
     "at_risk": ("rows at risk", "share", _LOWER, _PROSECUTOR + ", share above a threshold"),
     "marketer": ("marketer risk", "share", _LOWER, "Dankar & El Emam 2010"),
+    "journalist_highest": ("journalist risk, highest", "share", _LOWER, _JOURNALIST),
+    "journalist_average": ("journalist risk, average", "share", _LOWER, _JOURNALIST),
+    "journalist_at_risk": (
+        "rows at risk from the journalist",
+        "share",
+        _LOWER,
+        _JOURNALIST + ", share above a threshold",
+    ),
+    "wildcard_smallest": ("smallest class" + _MATCHING, "people", _HIGHER, _WILDCARDS),
+    "wildcard_highest": ("prosecutor risk, highest" + _MATCHING, "share", _LOWER, _WILDCARDS),
+    "wildcard_average": ("prosecutor risk, average" + _MATCHING, "share", _LOWER, _WILDCARDS),
+    "wildcard_at_risk": ("rows at risk" + _MATCHING, "share", _LOWER, _WILDCARDS),
+    **{
+        f"below_{size}": (
+            f"rows in classes smaller than {size:,}",
+            "share",
+            _LOWER,
+            "El Emam & Arbuckle 2013, chapter 2, least cell sizes",
+        )
+        for size in POLICY_SIZES
+        if size > 1
+    },
 }
+# What is not computed without quasi-identifiers; the others are then left out.
+_FIRST = (
+    "smallest_class",
+    "smallest_class_without_suppressed",
+    "classes",
+    "suppressed",
+    "unique",
+    "prosecutor_highest",
+    "prosecutor_average",
+    "at_risk",
+    "marketer",
+)
 
 
 def class_risks(
@@ -63,12 +109,14 @@ def class_risks(
     *,
     threshold: float = 0.2,
     person: str | None = None,
+    population: pl.DataFrame | None = None,
 ) -> dict[str, Figure]:
     """Return the re-identification risks of a released table.
 
     A missing value is a value of its own. A row whose quasi-identifiers are all ``*`` is
     suppressed: it counts as a member of the class of such rows, and figures that leave these rows
-    out stand beside.
+    out stand beside. Where cells are suppressed or missing, further figures let them match every
+    value, as an attacker must who does not know what they hid.
 
     Parameters
     ----------
@@ -82,18 +130,27 @@ def class_risks(
     person
         Column that says whose row it is, if rows of one person may be several: classes then count
         people.
+    population
+        The people that the release was drawn from, its own among them, generalized as it is: a
+        register, or the anonymized table before it was sampled. With it the journalist's figures
+        are computed, and the marketer links the release to it.
 
     Returns
     -------
     dict of Figure
         By key: ``smallest_class``, ``smallest_class_without_suppressed``, ``classes``,
         ``suppressed``, ``unique``, ``prosecutor_highest``, ``prosecutor_average``, ``at_risk``,
-        ``marketer``. Without quasi-identifiers or rows every one says why it was not computed.
+        ``marketer``, which without quasi-identifiers or rows say why they were not computed;
+        ``journalist_highest``, ``journalist_average``, ``journalist_at_risk`` with a population;
+        ``wildcard_smallest``, ``wildcard_highest``, ``wildcard_average``, ``wildcard_at_risk``
+        where a cell is ``*`` or missing; ``below_2`` to ``below_1000``.
 
     Raises
     ------
     SchemaError
         If a column is absent.
+    DataError
+        If the population does not hold the release.
     PlanError
         If the threshold is not above 0 and at most 1.
 
@@ -118,8 +175,21 @@ def class_risks(
         return _none("the release has no rows")
     classes = EquivalenceClasses.of(released, list(quasi_identifiers), person=person)
     sizes = classes.size_of_row()
-    suppressed = _suppressed(released, quasi_identifiers)
-    return _computed(sizes, classes.of_row, suppressed, threshold, of_people=person is not None)
+    suppressed = suppressed_rows(released, quasi_identifiers)
+    of_people = person is not None
+    matches = (
+        None
+        if population is None
+        else matches_in_population(released, population, quasi_identifiers, person=person)
+    )
+    wild = wildcard_matches(released, quasi_identifiers, person=person)
+    found = {
+        **_computed(sizes, classes.of_row, suppressed, threshold, matches, of_people=of_people),
+        **({} if matches is None else _journalist(attack(matches, threshold), threshold)),
+        **({} if wild is None else _matching(wild, threshold, of_people=of_people)),
+        **_below(sizes, suppressed, of_people=of_people),
+    }
+    return {name: found[name] for name in _FIGURES if name in found}
 
 
 def _computed(
@@ -127,15 +197,17 @@ def _computed(
     of_row: NDArray[np.int64],
     suppressed: NDArray[np.bool_],
     threshold: float,
+    matches: NDArray[np.int64] | None,
     *,
     of_people: bool,
 ) -> dict[str, Figure]:
-    risk = 1.0 / sizes
+    prosecutor = attack(sizes, threshold)
     kept = ~suppressed
+    linked = 1.0 / (sizes if matches is None else matches)
+    register = "a register of the same people" if matches is None else "the population"
     smallest = int(sizes.min())
     people = "people" if of_people else "rows"
     n_classes = int(np.unique(of_row).size)
-    at_risk = float((risk > threshold * (1 + 1e-12)).mean())
     limit = int(np.ceil(1 / threshold - 1e-9))
     figures = {
         "smallest_class": _figure(
@@ -161,24 +233,24 @@ def _computed(
         ),
         "prosecutor_highest": _figure(
             "prosecutor_highest",
-            1.0 / smallest,
+            prosecutor.highest,
             "Chance of an attacker who knows that a person is in the release, and the person's "
             "quasi-identifiers, to point at the right row, for the easiest person to find.",
         ),
         "prosecutor_average": _figure(
-            "prosecutor_average", float(risk.mean()), "The same chance, on average over all rows."
+            "prosecutor_average", prosecutor.average, "The same chance, on average over all rows."
         ),
         "at_risk": _figure(
             "at_risk",
-            at_risk,
+            prosecutor.at_risk,
             f"Share of rows for which this chance is above {threshold:.3g}, that is, that share "
             f"their quasi-identifiers with fewer than {limit} {people}.",
         ),
         "marketer": _figure(
             "marketer",
-            float(risk[kept].sum() / risk.size),
-            "Share of all rows that an attacker who links the whole release to a register of the "
-            "same people gets right; suppressed rows cannot be linked.",
+            float(linked[kept].sum() / linked.size),
+            f"Share of all rows that an attacker who links the whole release to {register} gets "
+            "right; suppressed rows cannot be linked.",
         ),
     }
     key = "smallest_class_without_suppressed"
@@ -191,23 +263,78 @@ def _computed(
         )
     else:
         figures[key] = _absent(key, "every row of the release is suppressed")
-    return {name: figures[name] for name in _FIGURES}
+    return figures
+
+
+def _journalist(found: Attack, threshold: float) -> dict[str, Figure]:
+    return {
+        "journalist_highest": _figure(
+            "journalist_highest",
+            found.highest,
+            "Chance of an attacker who knows a person's quasi-identifiers, but not whether the "
+            "person is in the release, to point at the right row: one of all people of the "
+            "population who share them; for the easiest person to find.",
+        ),
+        "journalist_average": _figure(
+            "journalist_average", found.average, "The same chance, on average over all rows."
+        ),
+        "journalist_at_risk": _figure(
+            "journalist_at_risk",
+            found.at_risk,
+            f"Share of rows for which this chance is above {threshold:.3g}.",
+        ),
+    }
+
+
+def _matching(
+    matches: NDArray[np.int64], threshold: float, *, of_people: bool
+) -> dict[str, Figure]:
+    found, smallest = attack(matches, threshold), int(matches.min())
+    people = "people" if of_people else "rows"
+    return {
+        "wildcard_smallest": _figure(
+            "wildcard_smallest",
+            smallest,
+            f"Every row could be confused with {smallest - 1:,} or more other {people}, if what is "
+            "suppressed or missing could be any value.",
+        ),
+        "wildcard_highest": _figure(
+            "wildcard_highest",
+            found.highest,
+            "The prosecutor's chance for the easiest person to find, if a suppressed or missing "
+            "cell could hide any value.",
+        ),
+        "wildcard_average": _figure(
+            "wildcard_average", found.average, "The same chance, on average over all rows."
+        ),
+        "wildcard_at_risk": _figure(
+            "wildcard_at_risk",
+            found.at_risk,
+            f"Share of rows for which this chance is above {threshold:.3g}.",
+        ),
+    }
+
+
+def _below(
+    sizes: NDArray[np.int64], suppressed: NDArray[np.bool_], *, of_people: bool
+) -> dict[str, Figure]:
+    shown, people = ~suppressed, "people" if of_people else "rows"
+    return {
+        f"below_{size}": _figure(
+            f"below_{size}",
+            float((shown & (sizes < size)).mean()),
+            f"Share of all rows that share their quasi-identifiers with fewer than {size:,} "
+            f"{people}, themselves among them; suppressed rows are not counted as such.",
+        )
+        for size in POLICY_SIZES
+        if size > 1
+    }
 
 
 def _shared(smallest: int, people: str) -> str:
     if smallest == 1:
         return "Some rows are the only ones with their quasi-identifiers."
     return f"Every row shares its quasi-identifiers with {smallest - 1:,} or more other {people}."
-
-
-def _suppressed(released: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.bool_]:
-    texts = (pl.String, pl.Categorical, pl.Enum)
-    if not all(isinstance(released[name].dtype, texts) for name in columns):
-        return np.zeros(released.height, dtype=np.bool_)
-    stars = pl.all_horizontal(
-        pl.col(name).cast(pl.String).eq_missing(pl.lit(_STAR)) for name in columns
-    )
-    return np.asarray(released.select(stars).to_series().to_numpy())
 
 
 def _figure(key: str, value: float, meaning: str) -> Figure:
@@ -221,4 +348,4 @@ def _absent(key: str, because: str) -> Figure:
 
 
 def _none(because: str) -> dict[str, Figure]:
-    return {key: _absent(key, because) for key in _FIGURES}
+    return {key: _absent(key, because) for key in _FIRST}

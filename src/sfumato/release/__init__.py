@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sfumato.release.anonify import AnonifyStudy, anonify_study
     from sfumato.release.certificate import Certificate
     from sfumato.release.evaluation import Evaluation, evaluate
     from sfumato.release.plan import Plan
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sfumato.release.verification import Finding, Verification, verify
 
 __all__ = [
+    "AnonifyStudy",
     "Certificate",
     "Evaluation",
     "Finding",
@@ -31,6 +33,7 @@ __all__ = [
     "Study",
     "StudyRelease",
     "Verification",
+    "anonify_study",
     "anonymize",
     "evaluate",
     "run",
@@ -39,6 +42,8 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "AnonifyStudy": "anonify",
+    "anonify_study": "anonify",
     "Certificate": "certificate",
     "Evaluation": "evaluation",
     "Finding": "verification",

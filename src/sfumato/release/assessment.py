@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,6 +17,7 @@ from sfumato.evaluation import (
     fidelity,
     train_and_test,
 )
+from sfumato.evaluation.loss_figures import loss_figures, loss_not_measured
 from sfumato.progress import Progress, silent
 from sfumato.release.evaluation import Evaluation
 from sfumato.release.memory import Memory, Nothing
@@ -24,13 +25,70 @@ from sfumato.release.plan import EvaluationPlan, derived_seed
 from sfumato.table import Role
 
 if TYPE_CHECKING:
-    from sfumato.anonymization.recoding import Recoding
+    from sfumato.anonymization.recoding import ColumnChange, Recoding
     from sfumato.evaluation import MultilayerPerceptron
     from sfumato.table import Schema
 
-__all__ = ["Compared", "as_released", "assess", "persons_of"]
+__all__ = ["Compared", "Origins", "as_released", "assess", "persons_of"]
 
 _SHARED_ENOUGH = 0.5
+
+
+@dataclass(frozen=True)
+class Origins:
+    """The rows of the source that were released, in the source's words.
+
+    Parameters
+    ----------
+    rows
+        A row for each released one, in the same order.
+    schema
+        The schema of the source.
+    released_as
+        The released column of each source column; one that was not released is left out.
+    noisy
+        Source columns that were changed by chance.
+    """
+
+    rows: pl.DataFrame
+    schema: Schema
+    released_as: Mapping[str, str]
+    noisy: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, rows: pl.DataFrame, schema: Schema, changes: Sequence[ColumnChange] | None = None
+    ) -> Origins:
+        """Take the rows and what was done to each column; nothing was renamed if that is None."""
+        if changes is None:
+            return cls(rows, schema, {name: name for name in schema.quasi_identifiers})
+        return cls(
+            rows,
+            schema,
+            {
+                change.column: change.released_as
+                for change in changes
+                if change.released_as is not None
+            },
+            tuple(change.column for change in changes if change.action == "perturbed"),
+        )
+
+    def loss(self, released: pl.DataFrame) -> dict[str, Figure]:
+        """Return the information loss of the released rows."""
+        names = self.schema.quasi_identifiers
+        shown = released.select(
+            pl.col(self.released_as[name]).alias(name)
+            for name in names
+            if self.released_as.get(name) in released.columns
+        )
+        if not shown.width and released.height:
+            shown = pl.DataFrame({"": [None] * released.height})
+        unmeasured = {
+            name: f"{name} carries noise, and what a noisy value leaves open cannot be read from it"
+            for name in names
+            if name in self.noisy
+        }
+        return loss_figures(self.rows, shown, self.schema, unmeasured=unmeasured)
 
 
 @dataclass(frozen=True)
@@ -55,6 +113,9 @@ class Compared:
         Whose row each released row is, where one person may have several and that is known.
     synthetic
         Whether the released rows were drawn from a model, so that none stands for one person.
+    origins
+        The released rows as they stand in the source, from which is read what was lost; None if
+        they are not known.
     """
 
     name: str
@@ -65,6 +126,7 @@ class Compared:
     notes: tuple[str, ...] = ()
     persons: pl.Series | None = None
     synthetic: bool = False
+    origins: Origins | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -87,12 +149,14 @@ class Compared:
             # The other rows are recoded by what was learned from the release's own.
             aside = None
             if control is not None and not control.is_empty():
-                aside = as_released(control, recoding.recode(control), recoding)
+                alike = recoding.without_chance()
+                aside = as_released(control, alike.recode(control), alike)
             same = as_released(real, recoding.recode(real), recoding)
             known = recoding.released_schema()
-            return cls(
-                name, released, known, same, aside, (), persons_of(real, schema, released, recoding)
-            )
+            persons = persons_of(real, schema, released, recoding)
+            own = real.filter(recoding.kept_rows(real)) if same.height != real.height else real
+            origins = Origins.of(own, schema, recoding.describe())
+            return cls(name, released, known, same, aside, (), persons, origins=origins)
         names, notes = [], []
         for column in released.columns:
             if column not in real.columns or schema.columns[column].role == Role.IDENTIFIER:
@@ -116,6 +180,7 @@ class Compared:
             real.select(names),
             aside,
             tuple(notes),
+            origins=Origins.of(real, schema),
         )
 
 
@@ -167,7 +232,7 @@ def assess(
     learned = _learned(
         compared, plan, target, seed, memory or Nothing(), notes, progress, real_too=real_too
     )
-    utility = dict(likeness.figures)
+    utility = dict(likeness.figures) | _lost(compared)
     for one in learned:
         suffix = f"{one.model}/{one.protocol.value}"
         if one.version != compared.name:
@@ -204,6 +269,15 @@ def _closest(
         sample=plan.risk.sample,
     )
     return figures
+
+
+def _lost(compared: Compared) -> dict[str, Figure]:
+    """Return how much less the release says of each cell than the source."""
+    if compared.synthetic:
+        return loss_not_measured("the rows were drawn from a model, so that no cell is a person's")
+    if compared.origins is None:
+        return loss_not_measured("the source rows of the released ones are not known")
+    return compared.origins.loss(compared.released)
 
 
 def _learned(

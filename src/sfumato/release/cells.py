@@ -25,6 +25,8 @@ _PATTERNS = {
     "telephone numbers": r"^\s*\+\d{1,3}[ ./-]?(?:\(?\d{1,4}\)?[ ./-]?){2,5}\d\s*$",
 }
 
+_LOOK = 10_000  # rows
+
 
 def read_as_text(path: Path) -> pl.DataFrame:
     """Return a CSV (also gzipped) or Parquet file with every cell as it is written.
@@ -69,21 +71,35 @@ def direct_identifiers(cells: pl.DataFrame) -> list[tuple[str, str, int]]:
     cells
         Columns of texts.
     """
-    counts = cells.select(
-        pl.col(name).str.contains(pattern).sum().alias(f"{position}/{what}")
-        for position, name in enumerate(cells.columns)
-        for what, pattern in _PATTERNS.items()
-    ).row(0)
-    places = [(name, what) for name in cells.columns for what in _PATTERNS]
-    return [(*place, int(rows)) for place, rows in zip(places, counts, strict=True) if rows]
+    found = []
+    for name in cells.columns:
+        column = cells[name]
+        # Few different cells are searched once each, and counted only if one of them is a hit.
+        texts = column if _differs_often(column) else column.unique()
+        for what, pattern in _PATTERNS.items():
+            hits = texts.filter(texts.str.contains(pattern))
+            if len(hits):
+                rows = len(hits) if texts is column else int(column.is_in(hits.implode()).sum())
+                found.append((name, what, rows))
+    return found
 
 
 def numbers_rows(column: pl.Series) -> bool:
     """Return whether every row has a whole number of its own, as a record number does."""
-    if column.len() < 2 or column.null_count():
+    if column.len() < 2 or column.null_count() or not _differs(column.head(_LOOK)):
         return False
     whole = column.str.contains(r"^\s*\d+\s*$").all()
-    return bool(whole) and column.n_unique() == column.len()
+    return bool(whole) and _differs(column)
+
+
+def _differs(column: pl.Series) -> bool:
+    return column.n_unique() == column.len()
+
+
+def _differs_often(column: pl.Series) -> bool:
+    """Whether a first look finds mostly different cells, so that listing them saves nothing."""
+    look = column.head(_LOOK)
+    return look.n_unique() > look.len() // 2
 
 
 def _utf8(raw: bytes) -> bytes:

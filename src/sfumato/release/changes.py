@@ -36,7 +36,10 @@ def all_changes(recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
 
 def _joined(first: ColumnChange, then: ColumnChange) -> ColumnChange:
     if then.action == "kept":
-        return replace(first, released_as=then.released_as)
+        # what was done to the rows, such as leaving out some of them, is said behind
+        said = then.how.removeprefix("released as it is").removeprefix("; ")
+        how = f"{first.how}; then {said}" if said else first.how
+        return replace(first, released_as=then.released_as, how=how)
     if first.action == "kept":
         return replace(then, column=first.column)
     return replace(then, column=first.column, how=f"{first.how}; then {then.how}")

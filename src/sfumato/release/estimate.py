@@ -21,7 +21,23 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "EstimatedStep", "estimate"]
 
 _READ = {".parquet": 2e-8, "other": 1e-7}  # seconds per cell
-_FIT_AND_APPLY = {"clean": 1e-9, "rules": 7e-8, "mondrian": 2.2e-7, "copula": 5e-7}
+_FIT_AND_APPLY = {
+    "cell-suppression": 2e-6,
+    "clean": 1e-9,
+    "copula": 5e-7,
+    "full-domain": 5e-7,
+    "k-member": 5e-6,
+    "knn-cluster": 5e-6,
+    "local-recoding": 8e-6,
+    "microaggregation": 5e-6,
+    "mondrian": 2.2e-7,
+    "oka": 3e-6,
+    "ola": 5e-7,
+    "research-subset": 1e-7,
+    "rules": 7e-8,
+    "stratified-sampling": 1e-7,
+    "top-down-greedy": 3e-6,
+}
 _UNKNOWN_TECHNIQUE = 1e-6
 _MEASURE = 6e-7  # fidelity, classes and hashes, seconds per cell
 _CLOSEST = 1.2e-8  # seconds per cell and hundred sampled rows

@@ -268,9 +268,15 @@ def _not_promised(
             "learned from, above all the unusual ones."
         )
     elif promises:
+        guarded = sorted(
+            {str(one.settings["column"]) for one in promises if "column" in one.settings}
+        )
         sentences.append(
-            "Which group a person is in can tell what the group has in common: where all members "
-            "share a diagnosis, k-anonymity does not hide it."
+            f"Only {', '.join(guarded)} is guarded against being told by the group that a person "
+            "is in: what all members of a group share in any other column is not hidden."
+            if guarded
+            else "Which group a person is in can tell what the group has in common: where all "
+            "members share a diagnosis, k-anonymity does not hide it."
         )
         sentences.append(
             "Someone who knows more of a person than the quasi-identifiers named here is not "

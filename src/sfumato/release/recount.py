@@ -5,7 +5,7 @@ docs/findings.md has a section for each code.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from sfumato.release.cells import direct_identifiers, numbers_rows
 from sfumato.release.certificate import CERTIFICATE_FILE
 from sfumato.release.folders import MANIFEST_FILE, sha256
+from sfumato.release.recounts import CriterionCount, judge, reading_of
+from sfumato.release.recounts.outcome import Outcome
 from sfumato.release.subject import Subject
 from sfumato.release.verification import Finding, Status, Verification
 
@@ -32,8 +34,22 @@ CODES = {
     "SF011": "k-anonymity, counting the suppressed rows as one class",
     "SF012": "Every promise can be recounted",
     "SF013": "The promise is counted in persons",
+    "SF014": "Every other promise, counting the suppressed rows as one class",
+    "SF015": "k-map",
+    "SF016": "l-diversity",
+    "SF017": "t-closeness",
+    "SF018": "delta-disclosure privacy",
+    "SF019": "beta-likeness",
+    "SF020": "(alpha, k)-anonymity",
+    "SF021": "delta-presence",
+    "SF022": "Risk of re-identification",
+    "SF023": "Uniqueness",
+    "SF024": "Cost and benefit of an attack",
+    "SF025": "Differential privacy by sampling, as far as classes show it",
+    "SF026": "Differential privacy by sampling, as far as no file shows it",
 }
-_ADVICE = frozenset({"SF008", "SF011", "SF013"})
+_ADVICE = frozenset({"SF008", "SF011", "SF013", "SF014", "SF026"})
+_FAMILIES = tuple(code for code in CODES if "SF015" <= code <= "SF025")
 # What a release folder holds beside the files that its certificate names.
 _BESIDE = frozenset(
     {
@@ -48,26 +64,35 @@ _BESIDE = frozenset(
 )
 # What was fitted helps who made the release and may tell more than it: it need not be handed out.
 _INSIDE = frozenset({"recoding.json", "model.json"})
-_MAKES_CLASSES = frozenset({"mondrian", "rules"})  # their k is a promise
 
 
 def recount(subject: Subject) -> Verification:
     """Run every check."""
-    without = subject.smallest_class(with_suppressed=False)
-    everything = subject.smallest_class(with_suppressed=True)
+    tally = subject.tally
+    without = tally.without_suppressed().smallest
+    everything = tally.smallest
+    counts = judge(
+        subject.promises,
+        None if subject.nothing_to_group_by else tally,
+        subject.hierarchies,
+        subject.population,
+        [name for name in subject.cells.columns if name not in subject.quasi_identifiers],
+    )
     findings = (
         *_files(subject),
         *_columns(subject),
         *_contents(subject),
-        *_classes(subject, without, everything),
+        *_classes(subject, without, everything, counts),
+        *_criteria(subject, counts),
     )
     return Verification(
         subject.name,
         findings,
         subject.cells.height,
-        int(subject.starred.sum()),
+        tally.suppressed,
         without,
         everything,
+        counts,
     )
 
 
@@ -158,8 +183,13 @@ def _contents(subject: Subject) -> list[Finding]:
     ]
 
 
-def _classes(subject: Subject, without: int | None, everything: int | None) -> list[Finding]:
-    suppressed = int(subject.starred.sum())
+def _classes(
+    subject: Subject,
+    without: int | None,
+    everything: int | None,
+    counts: Sequence[CriterionCount],
+) -> list[Finding]:
+    suppressed = subject.tally.suppressed
     if subject.certificate is None:
         stars = _finding("SF009", "not applicable", f"{suppressed:,} rows are suppressed")
     else:
@@ -169,7 +199,7 @@ def _classes(subject: Subject, without: int | None, everything: int | None) -> l
             "passed" if suppressed == certified else "failed",
             f"{suppressed:,} rows have * in every quasi-identifier; {certified:,} are certified",
         )
-    asked = [k for one in subject.promises if (k := _k_of(one)) is not None]
+    asked = [int(one.promise["k"]) for one in counts if one.code == "SF010"]
     unit = "persons" if subject.person else "rows"
     return [
         stars,
@@ -181,8 +211,8 @@ def _classes(subject: Subject, without: int | None, everything: int | None) -> l
             # What sfumato promises counts the suppressed rows; other programs leave them out.
             blocking=subject.certificate is not None,
         ),
-        _recountable(subject, asked),
-        _persons(subject, asked),
+        _recountable(subject, counts),
+        _persons(subject),
     ]
 
 
@@ -202,46 +232,136 @@ def _without_groups(code: str, asked: list[int]) -> Finding:
     )
 
 
-def _k_of(promise: Mapping[str, Any]) -> int | None:
-    """Return the k of a promise of k-anonymity, or None if it is none, or one that says nothing."""
-    k = promise.get("k")
-    sound = isinstance(k, int) and not isinstance(k, bool) and k >= 2
-    return k if sound and promise.get("kind") == "k-anonymity" else None
+def _criteria(subject: Subject, counts: Sequence[CriterionCount]) -> list[Finding]:
+    """Return what was found of each family of criteria but k-anonymity."""
+    families = [one for one in counts if one.code in _FAMILIES]
+    return [
+        # As for k-anonymity: what sfumato promises counts the suppressed rows too.
+        replace(_with_suppressed(subject, families), blocking=subject.certificate is not None),
+        *(_family(code, [one for one in families if one.code == code]) for code in _FAMILIES),
+        _beyond_the_file([one for one in families if one.code == "SF025"]),
+    ]
 
 
-def _recountable(subject: Subject, asked: list[int]) -> Finding:
-    unknown = sorted(
-        {str(one.get("kind")) for one in subject.promises if _k_of(one) is None} - {"k-anonymity"}
-    )
-    if unknown:
-        return _finding("SF012", "not run", f"no recount exists for {', '.join(unknown)}")
-    if any(_k_of(one) is None for one in subject.promises):
-        return _finding("SF012", "not run", "a promise of k-anonymity lacks a k of at least 2")
-    unsaid = _unsaid(subject, asked)
-    if unsaid is not None:
+def _family(code: str, counts: Sequence[CriterionCount]) -> Finding:
+    if not counts:
+        return _finding(code, "not applicable", "it is not promised")
+    words = [
+        f"{_named(one)}: {one.because or (one.without_suppressed or _NONE).words}" for one in counts
+    ]
+    return _finding(code, _worst([one.status for one in counts]), "; ".join(words))
+
+
+def _with_suppressed(subject: Subject, counts: Sequence[CriterionCount]) -> Finding:
+    rows = subject.tally.suppressed
+    counted = [one for one in counts if one.with_suppressed is not None]
+    if not rows or not counted:
         return _finding(
-            "SF012", "failed", f"it was made with k = {unsaid}, which is not among the promises"
+            "SF014",
+            "not applicable",
+            "no row is suppressed" if not rows else "nothing else is promised about classes",
+        )
+    words = [
+        f"{_named(one)}: {one.with_suppressed.words}"
+        for one in counted
+        if one.with_suppressed is not None and not one.with_suppressed.kept
+    ]
+    kept = f"every one is kept with {rows:,} suppressed rows as a class"
+    return _finding("SF014", "failed" if words else "passed", "; ".join(words) or kept)
+
+
+def _beyond_the_file(counts: Sequence[CriterionCount]) -> Finding:
+    if not counts:
+        return _finding("SF026", "not applicable", "it is not promised")
+    return _finding(
+        "SF026",
+        "not run",
+        "no file shows whether its rows were drawn at random and at which rate, nor whether the "
+        "generalization was chosen without looking at the data",
+    )
+
+
+def _named(count: CriterionCount) -> str:
+    column = count.promise.get("column")
+    kind = str(count.promise.get("kind"))
+    return kind if column is None else f"{kind} of {column!r}"
+
+
+def _worst(found: Sequence[Status]) -> Status:
+    ranked: tuple[Status, ...] = ("failed", "not run", "passed")
+    return next((status for status in ranked if status in found), "not applicable")
+
+
+_NONE = Outcome(
+    kept=True,
+    worst=None,
+    limit=None,
+    classes=0,
+    rows=0,
+    failing_classes=0,
+    failing_rows=0,
+    words="there is no class",
+)
+
+
+def _recountable(subject: Subject, counts: Sequence[CriterionCount]) -> Finding:
+    uncounted = [one for one in counts if one.status == "not run"]
+    if uncounted:
+        reasons = dict.fromkeys(f"{one.because}" for one in uncounted)
+        return _finding("SF012", "not run", "; ".join(reasons))
+    unsaid = _unsaid(subject)
+    if unsaid:
+        return _finding(
+            "SF012",
+            "failed",
+            f"it was made with {', '.join(unsaid)}, which is not among the promises",
         )
     if subject.promises:
         return _finding("SF012", "passed", "every promise was recounted")
     return _finding("SF012", "not applicable", "nothing is promised about classes")
 
 
-def _unsaid(subject: Subject, asked: list[int]) -> int | None:
-    """Return the k with which the release was made, where its certificate promises no such k."""
-    steps = subject.certificate.steps if subject.certificate is not None else ()
-    if not steps or steps[-1].technique not in _MAKES_CLASSES:
-        return None
-    made_with = steps[-1].settings.get("k")
-    if not isinstance(made_with, int) or max(asked, default=0) >= made_with:
-        return None
-    return made_with
+def _unsaid(subject: Subject) -> list[str]:
+    """Return what the release was made to keep and its certificate does not promise.
+
+    A technique that makes classes keeps them as its settings say: a whole number ``k``, a list of
+    ``criteria``. Rows that a model invented are no classes of people.
+    """
+    certificate = subject.certificate
+    if certificate is None or certificate.synthetic or not certificate.steps:
+        return []
+    settings = certificate.steps[-1].settings
+    promised = [{"kind": one.kind, **one.settings} for one in certificate.promises]
+    unsaid = []
+    k = settings.get("k")
+    if isinstance(k, int) and not isinstance(k, bool) and k > 1:
+        kept = (one.get("k") for one in promised if one["kind"] == "k-anonymity")
+        if max((one for one in kept if isinstance(one, int)), default=0) < k:
+            unsaid.append(f"k = {k}")
+    criteria = settings.get("criteria")
+    for one in criteria if isinstance(criteria, list | tuple) else ():
+        if not isinstance(one, Mapping) or not any(_as_strict(other, one) for other in promised):
+            kind = one.get("kind") if isinstance(one, Mapping) else one
+            unsaid.append(f"a criterion ({kind})")
+    return unsaid
 
 
-def _persons(subject: Subject, asked: list[int]) -> Finding:
+def _as_strict(promise: Mapping[str, Any], made_with: Mapping[str, Any]) -> bool:
+    """Whether a promise says what the release was made with, defaults written out or not."""
+    said, meant = reading_of(promise), reading_of(made_with)
+    if isinstance(said, str) or isinstance(meant, str):
+        return dict(promise) == dict(made_with)
+    if said.kind == meant.kind == "k-anonymity":
+        return bool(said["k"] >= meant["k"])
+    # A path is told from another folder in a step than in a promise.
+    paths = {"population": None}
+    return said.kind == meant.kind and {**said.settings, **paths} == {**meant.settings, **paths}
+
+
+def _persons(subject: Subject) -> Finding:
     certificate = subject.certificate
     persons = certificate.persons_in if certificate is not None else None
-    if not asked or (subject.person is None and persons is None):
+    if not subject.promises or (subject.person is None and persons is None):
         return _finding("SF013", "not applicable", "no promise is made in persons")
     if subject.person is not None:
         return _finding("SF013", "passed", "distinct persons were counted in every class")

@@ -1,13 +1,13 @@
 """What is verified: a released table as texts, with its schema, promises and certificate.
 
-Cells are texts, a missing cell and "*" are values like any other, and classes are counted by a
-group-by of this module's own.
+Cells are texts, a missing cell and "*" are values like any other, and classes are counted by
+:class:`~sfumato.release.recounts.Tally`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,15 @@ import polars as pl
 from sfumato.errors import DataError, SfumatoError
 from sfumato.release.cells import read_as_text
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
+from sfumato.release.recounts.outcome import NotCounted
+from sfumato.release.recounts.populations import Population
+from sfumato.release.recounts.tally import Tally
 
 if TYPE_CHECKING:
-    from sfumato.table import Schema
+    from sfumato.table import Hierarchy, Schema
 
 __all__ = ["Subject"]
 
-_STAR = "*"
 _SCHEMA_FILE = "schema.toml"
 
 
@@ -45,6 +47,9 @@ class Subject:
         Of a release folder; None for a bare file or frame.
     file
         Whether a bare file is verified, whose schema somebody wrote for it.
+    population_file
+        The file of the population, for promises about one; it goes before the path that a promise
+        may hold.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Subject:
     certificate: Certificate | None = None
     folder: Path | None = None
     file: bool = False
+    population_file: Path | None = None
 
     @classmethod
     def of_table(
@@ -123,30 +129,53 @@ class Subject:
         )
 
     @cached_property
-    def starred(self) -> pl.Series:
-        """Which rows have "*" in every quasi-identifier."""
-        if not self.quasi_identifiers:
-            return pl.repeat(value=False, n=self.cells.height, eager=True, dtype=pl.Boolean)
-        stars = [(pl.col(name) == _STAR).fill_null(value=False) for name in self.quasi_identifiers]
-        return self.cells.select(pl.all_horizontal(stars).alias("starred")).to_series()
-
-    @cached_property
     def person(self) -> str | None:
         """The column to count persons by, if the file has it."""
         person = self.schema.person if self.schema is not None else None
         return person if person in self.cells.columns else None
 
-    def smallest_class(self, *, with_suppressed: bool) -> int | None:
-        """Return the size of the smallest class of equal quasi-identifiers."""
-        cells = self.cells if with_suppressed else self.cells.filter(~self.starred)
-        if cells.is_empty():
+    @cached_property
+    def tally(self) -> Tally:
+        """The classes, with every sensitive column that a promise names and the file has."""
+        named = (str(one.get("column")) for one in self.promises)
+        sensitive = [name for name in named if name in self.cells.columns]
+        return Tally.of(self.cells, self.quasi_identifiers, sensitive, self.person)
+
+    @property
+    def hierarchies(self) -> dict[str, Hierarchy]:
+        """The hierarchy of each column whose schema has one."""
+        columns = {} if self.schema is None else self.schema.columns
+        return {name: one.hierarchy for name, one in columns.items() if one.hierarchy is not None}
+
+    def in_population(self, path: Path) -> Subject:
+        """Return the same, to be compared with the population of a file."""
+        return replace(self, population_file=path)
+
+    def population(self, promised: str | None) -> Population | None:
+        """Return the population of the file that was given or, without it, that a promise names.
+
+        A promised path is looked for from the working directory, then from the release folder.
+
+        Raises
+        ------
+        DataError
+            If the file that was given cannot be read.
+        NotCounted
+            If it does not fit the release.
+        """
+        places = [self.population_file] if self.population_file is not None else []
+        if not places and promised is not None:
+            beside = [self.folder / promised] if self.folder is not None else []
+            places = [place for place in (Path(promised), *beside) if place.is_file()]
+        if not places:
             return None
-        size = pl.len() if self.person is None else pl.col(self.person).n_unique()
-        if not self.quasi_identifiers:
-            return int(cells.select(size).item())
-        sizes = cells.group_by(self.quasi_identifiers).agg(size.alias(""))
-        smallest = sizes[""].min()
-        return int(smallest) if isinstance(smallest, int) else None
+        try:
+            cells = read_as_text(places[0])
+        except DataError as error:
+            if self.population_file is not None:
+                raise
+            raise NotCounted(str(error)) from error
+        return Population.of(cells, self.quasi_identifiers, self.person)
 
 
 def _spelt_out(schema: Schema | None, cells: pl.DataFrame) -> Schema | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sfumato.errors import GuaranteeNotMet, SchemaError
+from sfumato.errors import DataError, GuaranteeNotMet, SchemaError, did_you_mean
+from sfumato.release.recounts.outcome import CriterionCount, Status
 
 if TYPE_CHECKING:
+    from sfumato.release.subject import Subject
     from sfumato.table import Schema
 
 __all__ = ["Finding", "Status", "Verification", "verify"]
-
-Status = Literal["passed", "failed", "not applicable", "not run"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Verification:
         Rows (or persons, if the file has the schema's person column) in the smallest class of
         equal quasi-identifiers, leaving the suppressed rows out and counting them as one class;
         None where there is no class to count.
+    criteria
+        What was counted for each promise, in the order in which they were made.
     """
 
     subject: str
@@ -66,6 +68,7 @@ class Verification:
     suppressed_rows: int | None = None
     smallest_class: int | None = None
     smallest_class_with_suppressed: int | None = None
+    criteria: tuple[CriterionCount, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -109,6 +112,8 @@ class Verification:
         """Return the verification that :meth:`to_dict` described."""
         given = {name: value for name, value in values.items() if name != "passed"}
         given["findings"] = tuple(Finding(**finding) for finding in given["findings"])
+        criteria = given.get("criteria", ())
+        given["criteria"] = tuple(CriterionCount.from_dict(one) for one in criteria)
         return cls(**given)
 
 
@@ -120,6 +125,8 @@ def verify(
     released: str | Path | object,
     schema: Schema | str | Path | None = None,
     criteria: Iterable[_Criterion | Mapping[str, Any]] = (),
+    *,
+    population: str | Path | None = None,
 ) -> Verification:
     """Recount what a release promises, from the released file alone.
 
@@ -133,13 +140,18 @@ def verify(
     criteria
         Promises to check besides those of the folder's certificate, as criteria
         (``KAnonymity(5)``) or as their plain values.
+    population
+        A CSV or Parquet file of the population, a row for each person, whose quasi-identifiers
+        are generalized as the release's are: for k-map, delta-presence and the journalist's
+        cost and benefit. It goes before the path that a promise may hold.
 
     Raises
     ------
     DataError
-        If the file cannot be read.
+        If a file cannot be read.
     SchemaError
-        If a bare file comes with criteria but without a schema.
+        If a bare file comes with criteria but without a schema, or a criterion asked for is about
+        a column that the file does not have.
     """
     from sfumato.release.recount import incomplete, recount
     from sfumato.release.subject import Subject
@@ -151,11 +163,29 @@ def verify(
         dict(criterion) if isinstance(criterion, Mapping) else criterion.to_dict()
         for criterion in criteria
     )
+    subject: Subject | str
     if isinstance(released, str | Path) and Path(released).is_dir():
         subject = Subject.of_folder(Path(released), schema, asked)
-        return incomplete(Path(released), subject) if isinstance(subject, str) else recount(subject)
-    if asked and schema is None:
+        if isinstance(subject, str):
+            return incomplete(Path(released), subject)
+    elif asked and schema is None:
         raise SchemaError(
             "a promise about classes needs a schema that names the quasi-identifiers: give one"
         )
-    return recount(Subject.of_table(released, schema, asked))
+    else:
+        subject = Subject.of_table(released, schema, asked)
+    _demand_columns(subject, asked)
+    if population is None:
+        return recount(subject)
+    if not Path(population).is_file():
+        raise DataError(f"{population}: there is no such file")
+    return recount(subject.in_population(Path(population)))
+
+
+def _demand_columns(subject: Subject, asked: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a criterion that somebody asks for about a column that is not there."""
+    for one in asked:
+        column = one.get("column")
+        if isinstance(column, str) and column not in subject.cells.columns:
+            hint = did_you_mean(column, subject.cells.columns)
+            raise SchemaError(f"{one.get('kind')}: {subject.name} has no column {column!r}.{hint}")

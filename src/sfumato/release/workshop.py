@@ -16,7 +16,7 @@ from sfumato.atomic import clear_parts
 from sfumato.errors import GuaranteeNotMet, SfumatoError
 from sfumato.evaluation import Figure, Learned, compare
 from sfumato.progress import Progress
-from sfumato.release.assessment import Compared, as_released, assess
+from sfumato.release.assessment import Compared, Origins, as_released, assess
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
 from sfumato.release.changes import all_changes, released_name
 from sfumato.release.evaluation import EVALUATION_FILE, Evaluation
@@ -196,9 +196,27 @@ class Workshop:
                 )
             control = control if control.height else None
         synthetic = made.generator is not None
+        origins = None if synthetic else self._origin_rows(recodings)
         return Compared(
-            name, made.data, made.schema, real, control, tuple(notes), made.persons, synthetic
+            name,
+            made.data,
+            made.schema,
+            real,
+            control,
+            tuple(notes),
+            made.persons,
+            synthetic,
+            origins,
         )
+
+    def _origin_rows(self, recodings: Sequence[Recoding]) -> Origins:
+        """Return the rows of the source that a release holds, as they are in the source."""
+        rows = source = self.split.train
+        schema = self.schema
+        for recoding in recodings:
+            source = source.filter(recoding.kept_rows(rows))
+            rows, schema = Made.of(recoding, rows, schema).onward()
+        return Origins.of(source, self.schema, all_changes(recodings))
 
     def _in_its_words(self, rows: pl.DataFrame, recodings: Sequence[Recoding]) -> pl.DataFrame:
         """Return real rows as a release writes them, but without what is done by chance.
@@ -207,7 +225,7 @@ class Workshop:
         chance did to the one of them could not be compared.
         """
         schema = self.schema
-        for recoding in recodings:
+        for recoding in (one.without_chance() for one in recodings):
             if not recoding.kept_rows(rows).any():
                 return recoding.recode(rows)
             recoded = Made.of(recoding, rows, schema)

@@ -11,6 +11,7 @@ from sfumato.release.report.figure_groups import figure_groups, left_out
 from sfumato.release.report.invented_rows import invented_lines
 from sfumato.release.report.learning import SCORES, contests, leaks, positives, scored
 from sfumato.release.report.learning_charts import score_chart
+from sfumato.release.report.losses import class_shares, losses
 from sfumato.release.report.page import Section, render
 from sfumato.release.report.readings import WIDE_INTERVAL
 from sfumato.release.report.roles import role_groups
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from sfumato.anonymization.recoding import ColumnChange
-    from sfumato.evaluation import Learned
+    from sfumato.evaluation import Figure, Learned
     from sfumato.release.evaluation import Evaluation
     from sfumato.release.study import Study
 
@@ -34,6 +35,7 @@ _SECTIONS = (
     Section("invented", "Invented people, before and after", "invented.html"),
     Section("distributions", "Distributions side by side", "distributions.html"),
     Section("learning", "What can be learned", "learning.html"),
+    Section("losses", "What the cells no longer say", "losses.html"),
     Section("risks", "Who could be found", "risks.html"),
     Section("promises", "What is promised, and what is not", "promises.html"),
     Section("making", "How it was made", "making.html"),
@@ -129,7 +131,9 @@ def evaluation_content(
         for name, evaluation in evaluations.items()
         if evaluation.fidelity is not None
     }
-    risks = figure_groups({name: item.risks for name, item in evaluations.items()}, rows_are_people)
+    risks = figure_groups(
+        {name: _without_bins(item.risks) for name, item in evaluations.items()}, rows_are_people
+    )
     counted = [group for group in risks if group.exact]
     drawn = (
         score_chart(learned, versions, "auc", "AUC"),
@@ -153,6 +157,8 @@ def evaluation_content(
             for name in evaluations
             if any((row := group.of(name)) and row.figure.computed for group in counted)
         ],
+        "class_shares": class_shares(evaluations, versions),
+        "losses": losses(evaluations, versions),
         "searched": [group for group in risks if group.measured and not group.exact],
         "assessed": {name: versions[name] for name in evaluations},
         "fidelity_groups": figure_groups(
@@ -163,6 +169,11 @@ def evaluation_content(
         "wide_interval": WIDE_INTERVAL,
         "sources": _sources(evaluations),
     }
+
+
+def _without_bins(risks: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Return the figures without those that are drawn as a histogram of class sizes."""
+    return {key: figure for key, figure in risks.items() if not key.startswith("below_")}
 
 
 def _notes(study: Study) -> dict[str, str]:
@@ -215,6 +226,12 @@ def _sources(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[str, str], ..
     names: dict[str, dict[str, None]] = {}
     for evaluation in evaluations.values():
         scores = [figure for item in evaluation.learned for figure in item.scores.values()]
-        for figure in (*evaluation.risks.values(), *evaluation.utility.values(), *scores):
+        # the loss of a column is defined as that of all
+        utility = [
+            figure
+            for key, figure in evaluation.utility.items()
+            if not (key.startswith("loss/") and key.count("/") > 1)
+        ]
+        for figure in (*evaluation.risks.values(), *utility, *scores):
             names.setdefault(figure.source, {})[figure.name] = None
     return tuple((source, listing(list(found), most=12)) for source, found in names.items())

@@ -1,0 +1,1 @@
+"""Clusters of near people: top-down greedy, k-member, one-pass k-means, nearest neighbours."""

@@ -1,0 +1,1 @@
+"""The lattice of full-domain generalization, and its optimum: one level a column for everybody."""

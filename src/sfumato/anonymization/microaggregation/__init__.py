@@ -1,0 +1,1 @@
+"""Micro-aggregation: numbers become the mean, median or range of small groups."""

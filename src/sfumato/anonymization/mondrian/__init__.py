@@ -1,0 +1,1 @@
+"""Mondrian: the people are cut into groups, again and again, where they differ most."""

@@ -1,0 +1,100 @@
+"""What a technique was asked to keep, parted into what its search can count and what it checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sfumato.errors import PlanError
+from sfumato.privacy import AlphaKAnonymity, Criterion, EquivalenceClasses, KAnonymity
+from sfumato.privacy.anonymity import SizeCriterion
+
+if TYPE_CHECKING:
+    from sfumato.anonymization.class_recoding import Placement
+    from sfumato.anonymization.people_coding import CodedPeople
+    from sfumato.table import Schema
+
+__all__ = ["Promised", "class_of_rows"]
+
+_CLASS = "class of a row"  # no column of a table is called so
+
+
+@dataclass(frozen=True)
+class Promised:
+    """The criteria of a release.
+
+    Parameters
+    ----------
+    criteria
+        All of them, each once.
+    k
+        The least size that any of them asks of a class; 1 if none does.
+    """
+
+    criteria: tuple[Criterion, ...]
+    k: int
+
+    @classmethod
+    def of(cls, k: int | None, criteria: Sequence[Criterion]) -> Self:
+        """Join the shorthand ``k`` and the criteria.
+
+        Raises
+        ------
+        PlanError
+            If nothing is asked.
+        """
+        named = [*criteria]
+        if k is not None:
+            named.insert(0, KAnonymity(k=k))
+        each = tuple(dict.fromkeys(named))
+        if not each:
+            raise PlanError("nothing is promised: give k, or criteria")
+        sizes = [1]
+        for one in each:
+            if isinstance(one, SizeCriterion):
+                sizes.append(one.smallest_size())
+            elif isinstance(one, AlphaKAnonymity):
+                sizes.append(one.k)
+        return cls(each, max(sizes))
+
+    @property
+    def of_values(self) -> tuple[Criterion, ...]:
+        """Those about the values of sensitive columns."""
+        return tuple(one for one in self.criteria if one.columns)
+
+    def broken(
+        self, table: pl.DataFrame, schema: Schema, people: CodedPeople, placement: Placement
+    ) -> npt.NDArray[np.bool_]:
+        """Return which classes of a placement do not keep a criterion, shape (n_classes,).
+
+        Counted on the rows themselves, as a release of just these classes would be.
+        """
+        of_row = class_of_rows(people, placement)
+        columns = tuple(dict.fromkeys(name for one in self.criteria for name in one.columns))
+        broken = np.zeros(placement.n_classes, dtype=np.bool_)
+        person = schema.person
+        told = [name for name in (*columns, person) if name is not None]
+        rows = pl.DataFrame(
+            [pl.Series(_CLASS, of_row), *(table[name] for name in dict.fromkeys(told))]
+        )
+        classes = EquivalenceClasses.of(rows, [_CLASS], sensitive=columns, person=person)
+        # classes are numbered by first appearance there, and by the placement here
+        first = np.unique(classes.of_row, return_index=True)[1]
+        number = of_row[first]
+        for one in self.criteria:
+            broken[number] |= ~one.kept(classes)
+        return broken
+
+
+def class_of_rows(people: CodedPeople, placement: Placement) -> npt.NDArray[np.int64]:
+    """Return the class of each row, shape (n_rows,): parts of an entry in the order of its rows."""
+    order = np.argsort(placement.entry, kind="stable")
+    in_order = np.repeat(placement.of_class[order], placement.rows[order])
+    of_row = np.empty(len(people.of_row), dtype=np.int64)
+    of_row[np.argsort(people.of_row, kind="stable")] = in_order
+    return of_row

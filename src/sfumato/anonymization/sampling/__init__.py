@@ -1,0 +1,1 @@
+"""Leaving rows out: stratified sampling of classes, and research subsets."""
