@@ -19,7 +19,7 @@ from peers.judge import Column, Verdict, judge
 from peers.roster import Data, Tool
 
 HERE = Path(__file__).resolve().parent
-QUICK = 10.0  # seconds; what takes less is measured several times
+QUICK = 5.0  # seconds; what takes less is measured several times
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

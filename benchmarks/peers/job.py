@@ -88,16 +88,18 @@ def cpu() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def run(work: Callable[[Job], dict[str, float] | None]) -> None:
+def run(
+    work: Callable[[Job], dict[str, float] | None], load: Callable[[Job], None] | None = None
+) -> None:
     """Do the job that the command line names; print how long importing and working took.
 
-    ``work`` may return more times, by name.
+    ``work`` may return more times, by name; ``load`` imports what is else imported on first use.
     """
-    imported = cpu()
     with open(sys.argv[1]) as file:  # noqa: PTH123
         job = Job(**json.load(file))
-    begun = cpu()
+    if load is not None:
+        load(job)
+    imported = cpu()
     more = work(job) or {}
-    done = cpu() - begun
-    times = {"import": imported, "job": done, **more}
+    times = {"import": imported, "job": cpu() - imported, **more}
     print("TIMES " + json.dumps(times), flush=True)

@@ -121,7 +121,7 @@ def test_keys_longer_than_a_machine_word():
 
 
 def test_old_starting_points_are_let_go(monkeypatch: pytest.MonkeyPatch):
-    from sfumato.anonymization import node_counting
+    from sfumato.anonymization.lattice import node_counting
 
     table = table_of([("Lyon", age, "f", "flu", 1) for age in range(10, 50)] * 2)
     tuples = tuples_of(table)

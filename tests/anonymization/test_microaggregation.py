@@ -207,6 +207,7 @@ def test_equal_values_come_back_to_the_last_bit() -> None:
         assert found.to_list() == [0.1, 0.3]
 
 
+@pytest.mark.slow
 def test_means_of_columns_stay_and_variances_shrink() -> None:
     table = pl.read_csv(DATA / "pima_diabetes.csv.gz")
     quasi = ["Age", "BMI", "Pregnancies"]

@@ -324,6 +324,7 @@ ways = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(drawn=rows, k=st.integers(2, 6), **ways)
 def test_groups_are_those_of_the_plain_version(
@@ -350,6 +351,7 @@ def test_groups_are_those_of_the_plain_version(
 # -- what is promised -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(drawn=rows, k=st.integers(2, 5), seed=st.integers(0, 99), **ways)
 def test_every_class_keeps_every_criterion(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.anonymization import Mondrian, partition, tree_ways
+from sfumato.anonymization import Mondrian
+from sfumato.anonymization.mondrian import partition, tree_ways
 from sfumato.anonymization.mondrian.axes import HierarchyAxis, NumberAxis
 from sfumato.anonymization.mondrian.partition_nodes import Partition
 from sfumato.anonymization.mondrian.people import People

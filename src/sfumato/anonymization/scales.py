@@ -107,6 +107,47 @@ class Scale:
             costs[:] = 0.0  # a column of one value has nothing to lose
         return costs
 
+    def costs_of_runs(
+        self, costs: Floats, first: Integers, last: Integers, *, by_width: bool
+    ) -> Floats:
+        """Return what a person loses in each run of codes, shape (c,).
+
+        With a hierarchy a run is said by its lowest common ancestor; numbers by an interval that
+        is as wide as the run, whatever the levels are.
+
+        Parameters
+        ----------
+        costs
+            Shape (levels, n_codes): what :meth:`costs` gives, times the column's importance.
+        first, last
+            Least and greatest code of each run, shape (c,).
+        by_width
+            Whether an interval of numbers costs its share of the column's range.
+        """
+        level = np.full(len(first), self.height)
+        for number in range(self.height - 1, -1, -1):
+            level[self.groups[number, first] == self.groups[number, last]] = number
+        told: Floats = costs[level, first]
+        if not by_width or self.numbers is None or len(self.numbers) < 2:
+            return told
+        numbers = self.numbers
+        inside = last < len(numbers)
+        spread = float(numbers[-1] - numbers[0])
+        width = (numbers[last[inside]] - numbers[first[inside]]) / spread
+        told[inside] = width * costs[-1, 0]
+        return told
+
+    def positions(self) -> Floats | None:
+        """Return where each number lies in the column's range, 0 to 1, shape (n_codes,).
+
+        ``nan`` for a missing cell; None for a column with a hierarchy.
+        """
+        if self.numbers is None or len(self.numbers) < 2:
+            return None
+        spread = float(self.numbers[-1] - self.numbers[0])
+        placed = (self.numbers - self.numbers[0]) / spread
+        return np.append(placed, np.full(self.n_codes - len(placed), np.nan))
+
     def _widths(self, groups: Integers) -> Floats:
         """Return the range of each code's group as a share of the column's range."""
         numbers = self.numbers

@@ -36,7 +36,7 @@ def _joined_cost(
         last = max(high[c], other_high[c])
         level, part = join_cost(groups, cost, offsets[c], widths[c], heights[c], first, last)
         total += part
-        silent = silent and level == heights[c]
+        silent = silent and level == abs(heights[c])
     return total + SILENCE if silent else total
 
 

@@ -40,6 +40,9 @@ class LatticeTables:
         taken for one: that costs loss, and never a promise.
     offsets, widths, heights
         Of each column, shape (q,).
+    signed_heights
+        The same heights, negative for numbers without a hierarchy: where their levels end the
+        positions of the numbers stand in ``cost``.
     """
 
     codes: npt.NDArray[np.int32]
@@ -51,6 +54,7 @@ class LatticeTables:
     offsets: Integers
     widths: Integers
     heights: Integers
+    signed_heights: Integers
 
     @classmethod
     def of(
@@ -67,23 +71,27 @@ class LatticeTables:
         """
         costs = people.costs(measure, importance)
         words = np.random.default_rng(0)  # any words do: they only tell groups apart
-        mixing = [
-            words.integers(0, 2**64, scale.n_codes, dtype=np.uint64)[level]
-            for scale in people.scales
-            for level in scale.groups
-        ]
-        sizes = [scale.groups.size for scale in people.scales]
+        groups, mixing, flat, sizes, signed = [], [], [], [], []
+        for scale, table in zip(people.scales, costs, strict=True):
+            positions = None if measure == "entropy" else scale.positions()
+            rows = [*scale.groups] if positions is None else [*scale.groups, scale.groups[-1]]
+            groups += rows
+            mixing += [words.integers(0, 2**64, scale.n_codes, dtype=np.uint64)[of] for of in rows]
+            flat += [*table] if positions is None else [*table, positions * table[-1, 0]]
+            sizes.append(len(rows) * scale.n_codes)
+            signed.append(scale.height if positions is None else -scale.height)
         unit = (people.weights > 0).astype(np.int64)
         return cls(
             people.codes,
             people.rows,
             unit,
-            np.concatenate([scale.groups.ravel() for scale in people.scales]),
-            np.concatenate([cost.ravel() for cost in costs]),
+            np.concatenate(groups),
+            np.concatenate(flat),
             np.concatenate(mixing),
             np.cumsum([0, *sizes[:-1]]),
             np.array([scale.n_codes for scale in people.scales]),
             np.array([scale.height for scale in people.scales]),
+            np.array(signed),
         )
 
     @property
@@ -127,4 +135,4 @@ class LatticeTables:
 
     def shared(self) -> tuple[npt.NDArray[Any], ...]:
         """Return the arrays that describe the boxes of classes: groups to heights without words."""
-        return self.groups, self.cost, self.offsets, self.widths, self.heights
+        return self.groups, self.cost, self.offsets, self.widths, self.signed_heights

@@ -28,6 +28,7 @@ __all__ = ["LocalRecoding"]
 Array = npt.NDArray[Any]
 
 _LARGEST_LATTICE = 200_000  # nodes; beyond, the search starts from clusters of near people
+_CLASS = "class of a row"  # no column of a table is called so
 _LARGE_CLASSES = 20  # people; from here on clusters are parted from above rather than grown
 _BLOCK = 8_192  # entries that are clustered at once
 _EAGERNESS = 0.8  # how much of a later loss a class is worth borrowing for
@@ -115,7 +116,12 @@ class LocalRecoding(Settings):
         placement = search.run(table, full)
         loss = search.loss(placement)
         notes = [f"{100 * loss:.3g} % of the detail is lost ({self.loss} loss)"]
-        if self.bound or (self.bound is None and search.bound_is_quick):
+        if self.bound and (search.has_numbers or not search.listed):
+            notes.append(
+                "how far that is from the best possible cannot be told: there are numbers without "
+                "a hierarchy, or too many columns"
+            )
+        elif self.bound or (self.bound is None and search.bound_is_quick):
             least = search.lower_bound()
             notes.append(
                 f"no local recoding with these hierarchies and k = {promised.k} can lose less than "
@@ -182,14 +188,27 @@ class _Search:
         self.listed = self.tables.n_nodes <= _LARGEST_LATTICE
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether a column of numbers can be cut anywhere."""
+        return any(scale.numbers is not None for scale in self.people.scales)
+
+    @property
     def bound_is_quick(self) -> bool:
-        """Whether the lower bound is a matter of a second."""
+        """Whether there is a lower bound, and it is a matter of a second."""
         work = self.tables.n_nodes * len(self.people) * len(self.people.scales)
-        return self.listed and work < _QUICK_BOUND
+        return self.listed and not self.has_numbers and work < _QUICK_BOUND
 
     def run(self, table: pl.DataFrame, schema: Schema) -> Placement:
         """Return the placement of everybody."""
         best = self._peeled() if self.listed else self._clustered(table, schema)
+        if self.has_numbers:
+            # numbers without a hierarchy may be cut anywhere, not only where the lattice has levels
+            try:
+                cut = self._cut(table, schema)
+            except GuaranteeNotMet:
+                pass  # nor do classes of the whole table keep it: told below
+            else:
+                best = cut if self._loss(cut) < self._loss(best) else best
         best = self._repaired(best)
         placement = Placement(best.entry, best.of_class, best.rows)
         return self._kept(table, schema, placement)
@@ -254,6 +273,21 @@ class _Search:
             placement = merge_until_kept(
                 tables, self.people, placement, criteria, table, schema, self.progress
             )
+        return _Found.tidy(placement.entry, placement.of_class, placement.rows)
+
+    def _cut(self, table: pl.DataFrame, schema: Schema) -> _Found:
+        """Return the classes of a tree of cuts, each where it gains most."""
+        from sfumato.anonymization.mondrian.mondrian import Mondrian
+
+        known = tuple(one for one in self.promised.of_values if one.monotone_generalization)
+        tree = Mondrian(k=max(self.promised.k, 2), criteria=known, choose="gain").fit(table, schema)
+        labels = tree.recode(table).select(self.people.names)
+        numbered = labels.with_columns(
+            pl.struct(pl.all()).rank("dense").cast(pl.Int64).alias(_CLASS) - 1
+        )
+        of_entry = np.zeros(len(self.people), dtype=np.int64)
+        of_entry[self.people.of_row] = numbered[_CLASS].to_numpy()
+        placement = Placement.whole(self.people, of_entry)
         return _Found.tidy(placement.entry, placement.of_class, placement.rows)
 
     def loss(self, placement: Placement) -> float:
@@ -347,7 +381,7 @@ class _Search:
                 tables.cost,
                 tables.offsets,
                 tables.widths,
-                tables.heights,
+                tables.signed_heights,
                 self.promised.k,
                 self.rules,
                 found.entry,
@@ -406,9 +440,8 @@ class _Search:
         total = np.zeros(len(self.people.scales))
         costs = self.people.costs(self.asked.loss, self.importance)
         for column, (scale, cost) in enumerate(zip(self.people.scales, costs, strict=True)):
-            first, last = low[:, column], high[:, column]
-            level = np.full(len(first), scale.height)
-            for number in range(scale.height - 1, -1, -1):
-                level[scale.groups[number, first] == scale.groups[number, last]] = number
-            total[column] = (cost[level, first] * size).sum()
+            each = scale.costs_of_runs(
+                cost, low[:, column], high[:, column], by_width=self.asked.loss != "entropy"
+            )
+            total[column] = (each * size).sum()
         return float(total.sum() / max(size.sum(), 1))

@@ -28,12 +28,24 @@ SILENCE = 0.5  # lost besides by a row of which nothing at all is said: it count
 def join_cost(
     groups: Array, cost: Array, offset: int, width: int, height: int, low: int, high: int
 ) -> tuple[int, float]:
-    """Return the level of the lowest common ancestor of a run of codes, and what it costs."""
-    for level in range(height):
+    """Return the level of the lowest common ancestor of a run of codes, and what it costs.
+
+    Numbers without a hierarchy have a negative height; they cost the width of the run, by their
+    positions in the row of ``cost`` behind the last level.
+    """
+    top = abs(height)
+    found = top
+    for level in range(top):
         place = offset + level * width
         if groups[place + low] == groups[place + high]:
-            return level, cost[place + low]
-    return height, cost[offset + height * width + low]
+            found = level
+            break
+    if height < 0:
+        place = offset + (top + 1) * width
+        span = cost[place + high] - cost[place + low]
+        if span == span:  # with a missing cell it is no number
+            return found, span
+    return found, cost[offset + found * width + low]
 
 
 @njit(cache=True)
@@ -52,7 +64,7 @@ def box_cost(
     for c in range(len(low)):
         level, part = join_cost(groups, cost, offsets[c], widths[c], heights[c], low[c], high[c])
         total += part
-        silent = silent and level == heights[c]
+        silent = silent and level == abs(heights[c])
     return total + SILENCE if silent else total
 
 
@@ -141,7 +153,7 @@ def repair(
     groups
         Group of each code at each level, in the layout of ``cost``.
     heights
-        Levels above the code itself, for each column.
+        Levels above the code itself, for each column; negative for numbers without a hierarchy.
     piece_entry, piece_class, piece_rows
         The classes to improve: which rows of which entry each has.
     n_classes
@@ -272,7 +284,7 @@ def repair(
             for place in range(capacity):
                 item_at[place] = -1
             for c in range(q):
-                finest[c] = heights[c]
+                finest[c] = abs(heights[c])
                 for number in range(n_chosen):
                     of = chosen[number]
                     level = join_cost(
