@@ -12,10 +12,10 @@ demo: $(VENV)/demo.installed
 	$(BIN)/sfumato demo --out demo
 
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check

@@ -18,6 +18,7 @@ from sfumato.anonymization.released import checked_columns
 from sfumato.errors import GuaranteeNotMet, InternalError
 from sfumato.privacy import Criterion
 from sfumato.table import Role, Schema
+from sfumato.table.counting import count_tuples
 
 __all__ = ["ClassRecoding", "Placement"]
 
@@ -216,38 +217,22 @@ class ClassRecoding(Recoding):
 
     def _classes(self, table: pl.DataFrame) -> Integers:
         """Return the class of each row, -1 where none holds it."""
-        keys = _keys(table, self.boxes, self.counted, self.schema)
         known = [name for name in self.entries.columns if name not in ("class", "rows")]
+        keys = _keys(table, self.boxes, self.counted, self.schema)
         if "first" in known and "first" not in keys.columns:
             keys = keys.with_columns(pl.lit(value=True).alias("first"))
-        keys = keys.select(known).with_row_index("row")
-        ranked = keys.with_columns(
-            pl.int_range(pl.len(), dtype=pl.Int64).over(known).alias("rank")
-            if len(keys)
-            else pl.lit(0, dtype=pl.Int64).alias("rank")
-        )
-        parts = self.entries.with_columns(
-            upto=pl.col("rows").cum_sum().over(known), number=pl.int_range(pl.len()).over(known)
-        )
-        whole = parts.group_by(known, maintain_order=True).agg(pl.len().alias("parts"))
-        single = parts.join(
-            whole.filter(pl.col("parts") == 1), on=known, how="semi", nulls_equal=True
-        )
-        simple = keys.join(single.select(*known, "class"), on=known, how="inner", nulls_equal=True)
-        found = np.full(table.height, -1, dtype=np.int64)
-        found[simple["row"].to_numpy()] = simple["class"].to_numpy()
-        several = parts.join(
-            whole.filter(pl.col("parts") > 1), on=known, how="semi", nulls_equal=True
-        )
-        if several.height:
-            shared = (
-                ranked.join(several, on=known, how="inner", nulls_equal=True)
-                # the first part that the row's place among its equals still fits in, else the last
-                .with_columns(fits=pl.col("rank") < pl.col("upto"))
-                .sort("row", ~pl.col("fits"), "number")
-                .unique("row", keep="first", maintain_order=True)
-            )
-            found[shared["row"].to_numpy()] = shared["class"].to_numpy()
+        of_part, of_row = _same_numbers(self.entries.select(known), keys.select(known))
+        order = np.argsort(of_part, kind="stable")
+        parts = of_part[order]
+        upto = np.cumsum(self.entries["rows"].to_numpy()[order])
+        first = np.searchsorted(parts, of_row, side="left")
+        last = np.searchsorted(parts, of_row, side="right") - 1
+        held = last >= first
+        # the rows of an entry fill its parts one after the other; what is over goes to the last
+        before = np.append(0, upto)[np.minimum(first, len(upto))]
+        place = np.searchsorted(upto, before + _rank_among_equals(of_row), side="right")
+        part = order[np.minimum(place, np.maximum(last, 0))]
+        found = np.where(held, self.entries["class"].to_numpy()[part], -1)
         strange = np.flatnonzero(found < 0)
         if len(strange):
             # from all rows rather than the strange ones, so that an error counts rows
@@ -329,3 +314,34 @@ def _keys(
         if not first.all():
             keys.append(first.alias("first"))
     return pl.DataFrame(keys)
+
+
+def _same_numbers(entries: pl.DataFrame, rows: pl.DataFrame) -> tuple[Integers, Integers]:
+    """Return a number for each entry and each row, equal where they have the same keys."""
+    columns, radices = [], []
+    for known, given in zip(entries.iter_columns(), rows.iter_columns(), strict=True):
+        words = known.unique()
+        numbers = pl.DataFrame({"word": words}).with_row_index("number")
+        both = pl.concat([known, given.alias(known.name)]).to_frame("word")
+        numbered = both.join(
+            numbers, on="word", how="left", nulls_equal=True, maintain_order="left"
+        )
+        # what no entry has is equal to nothing
+        columns.append(numbered["number"].fill_null(len(words)).to_numpy())
+        radices.append(len(words) + 1)
+    total = entries.height + rows.height
+    inverse = count_tuples(columns, radices, total, inverse=True).inverse
+    if inverse is None:
+        raise InternalError("tuples were counted without their numbers")
+    return inverse[: entries.height], inverse[entries.height :]
+
+
+def _rank_among_equals(numbers: Integers) -> Integers:
+    """Return how many earlier ones have the same number, shape (n,)."""
+    order = np.argsort(numbers, kind="stable")
+    sorted_numbers = numbers[order]
+    starts = np.flatnonzero(np.diff(sorted_numbers, prepend=-1))
+    lengths = np.diff(starts, append=len(numbers))
+    rank = np.empty(len(numbers), dtype=np.int64)
+    rank[order] = np.arange(len(numbers)) - np.repeat(starts, lengths)
+    return rank

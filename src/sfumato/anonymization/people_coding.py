@@ -16,6 +16,7 @@ from sfumato.errors import PlanError, SchemaError, did_you_mean
 from sfumato.privacy import Criterion
 from sfumato.table import Schema
 from sfumato.table.counting import count_tuples
+from sfumato.table.hierarchies.ladder import smallest_unsigned
 
 __all__ = ["CodedPeople", "sensitive_columns"]
 
@@ -86,14 +87,14 @@ class CodedPeople:
         for name in sensitive_columns(criteria, schema):
             of_value, labels = _numbered(table[name])
             values[name] = (of_value, labels)
-            columns.append(of_value)
+            columns.append(of_value.astype(smallest_unsigned(len(labels))))
             radices.append(len(labels))
         counted_once = _first_rows(table, schema)
         if counted_once is not None:
-            columns.append(counted_once.astype(np.int64))
+            columns.append(counted_once.astype(np.uint8))
             radices.append(2)
-        unsigned = [column.astype(np.uint64, copy=False) for column in columns]
-        counted = count_tuples(unsigned, radices, table.height, inverse=True)
+        counted = count_tuples(columns, radices, table.height, inverse=True)
+        del coded, columns
         entries = counted.distinct
         inverse = counted.inverse if counted.inverse is not None else np.zeros(0, dtype=np.int64)
         q = len(names)

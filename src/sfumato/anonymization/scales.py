@@ -17,10 +17,12 @@ import numpy.typing as npt
 import polars as pl
 
 from sfumato.table import Hierarchy, Ladder, Schema
+from sfumato.table.hierarchies.ladder import smallest_unsigned
 
 __all__ = ["LossMeasure", "Scale", "numbers_of_column", "scale_of"]
 
 Integers = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.unsignedinteger[Any]]
 Floats = npt.NDArray[np.float64]
 LossMeasure = Literal["arithmetic", "geometric", "ncp", "entropy"]
 
@@ -161,8 +163,8 @@ class Scale:
         return np.append(widths, np.zeros(self.n_codes - len(numbers)))
 
 
-def scale_of(values: pl.Series, schema: Schema) -> tuple[Scale, Integers]:
-    """Return the scale of a column and the code of each row, shape (n_rows,).
+def scale_of(values: pl.Series, schema: Schema) -> tuple[Scale, Codes]:
+    """Return the scale of a column and the code of each row, shape (n_rows,), unsigned.
 
     A text without a hierarchy has its distinct values and ``*`` above them.
 
@@ -182,11 +184,11 @@ def scale_of(values: pl.Series, schema: Schema) -> tuple[Scale, Integers]:
         scale = Scale(
             values.name, hierarchy, groups, leaves, ladder, None, ladder.has_missing, kind
         )
-        return scale, ladder.codes(values).astype(np.int64)
+        return scale, ladder.codes(values)
     numbers = numbers_of_column(values)
     missing = np.isnan(numbers)
     distinct, of_row = np.unique(numbers[~missing], return_inverse=True)
-    codes = np.full(len(numbers), len(distinct), dtype=np.int64)
+    codes = np.full(len(numbers), len(distinct), dtype=smallest_unsigned(len(distinct) + 1))
     codes[~missing] = of_row
     groups = _halved(np.bincount(of_row, minlength=len(distinct)), with_missing=missing.any())
     leaves = np.stack([np.bincount(level)[level] for level in groups])

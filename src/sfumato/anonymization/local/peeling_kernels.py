@@ -192,7 +192,8 @@ def peel(
     slot_stamp = np.zeros(capacity, np.int32)
     slot_cell = np.zeros(capacity, np.int32)
     people = np.zeros(m, np.int64)
-    saving = np.zeros(m, np.float64)
+    lending = m if pull else 0
+    saving = np.zeros(lending, np.float64)
     cell_cost = np.zeros(m, np.float64)
     cell_class = np.zeros(m, np.int64)
     cell_of = np.zeros(m, np.int32)
@@ -204,20 +205,20 @@ def peel(
     columns = rules.values.shape[1]
     base = np.zeros(q, np.int64)
 
-    piece_entry = np.empty(2 * m + 16, np.int64)
-    piece_class = np.empty(2 * m + 16, np.int64)
-    piece_rows = np.empty(2 * m + 16, np.int64)
+    piece_entry = np.empty(m + 16, np.int64)
+    piece_class = np.empty(m + 16, np.int64)
+    piece_rows = np.empty(m + 16, np.int64)
     n_pieces = 0
     size = np.zeros(m // 2 + 16, np.int64)
     class_cost = np.zeros(m // 2 + 16, np.float64)
     n_classes = 0
     # pieces of classes that may have more than k, by what their rows lose: the dearest first
     shelf = np.full(_SHELVES, -1, np.int64)
-    next_piece = np.empty(2 * m + 16, np.int64)
-    tentative = np.zeros(m // 2 + 16, np.int64)
-    need = np.zeros(m, np.int64)
-    price = np.zeros(m, np.float64)
-    active = np.zeros(m, np.int32)
+    next_piece = np.empty(lending + 16, np.int64)
+    tentative = np.zeros(lending // 2 + 16, np.int64)
+    need = np.zeros(lending, np.int64)
+    price = np.zeros(lending, np.float64)
+    active = np.zeros(lending, np.int32)
     lent_piece = np.empty(16, np.int64)
     lent_cell = np.empty(16, np.int64)
     lent_rows = np.empty(16, np.int64)
@@ -265,7 +266,8 @@ def peel(
                 slot_key[slot] = key
                 slot_cell[slot] = n_cells
                 people[n_cells] = 0
-                saving[n_cells] = 0.0
+                if pull:
+                    saving[n_cells] = 0.0
                 total = 0.0
                 for c in range(q):
                     total += cost[base[c] + codes[i, c]]
