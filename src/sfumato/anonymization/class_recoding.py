@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,12 +12,15 @@ import polars as pl
 
 from sfumato.anonymization.boxes import Boxes
 from sfumato.anonymization.people_coding import CodedPeople, sensitive_columns
-from sfumato.anonymization.reasons import why_changed, why_kept
 from sfumato.anonymization.recoding import ColumnChange, Recoding
-from sfumato.anonymization.released import checked_columns
+from sfumato.anonymization.released import (
+    checked_columns,
+    labelled_changes,
+    labelled_schema,
+)
 from sfumato.errors import GuaranteeNotMet, InternalError
 from sfumato.privacy import Criterion
-from sfumato.table import Role, Schema
+from sfumato.table import Schema
 from sfumato.table.counting import count_tuples
 
 __all__ = ["ClassRecoding", "Placement"]
@@ -241,32 +244,19 @@ class ClassRecoding(Recoding):
 
     def describe(self) -> tuple[ColumnChange, ...]:
         """Return what is done to each column, and why."""
-        said = self.boxes.describe(self.sizes)
-        changes = []
-        for name, column in self.schema.columns.items():
-            role = Role(column.role)
-            if role == Role.IDENTIFIER:
-                how = "left out of the release"
-                changes.append(ColumnChange(name, None, "suppressed", how, why_changed(role)))
-            elif name in said:
-                how = f"{said[name]} ({self.technique}: {len(self.sizes):,} classes of people, "
-                how += f"the smallest of {int(self.sizes.min()) if len(self.sizes) else 0:,})"
-                if name == next(iter(said)):
-                    how = "; ".join([how, *self.notes])
-                changes.append(ColumnChange(name, name, "generalized", how, why_changed(role)))
-            else:
-                how = "released as it is"
-                changes.append(ColumnChange(name, name, "kept", how, why_kept(role)))
-        return tuple(changes)
+        smallest = int(self.sizes.min()) if len(self.sizes) else 0
+        found = f"{self.technique}: {len(self.sizes):,} classes of people, the smallest of "
+        said = {
+            name: f"{how} ({found}{smallest:,})"
+            for name, how in self.boxes.describe(self.sizes).items()
+        }
+        first = next(iter(said))
+        said[first] = "; ".join([said[first], *self.notes])
+        return labelled_changes(self.schema, said)
 
     def released_schema(self) -> Schema:
         """Return the schema of the release: quasi-identifiers are categories."""
-        kept = [name for name in self.schema.columns if name not in self.schema.identifiers]
-        changed = {
-            name: replace(self.schema.columns[name], type="category", hierarchy=None)
-            for name in self.schema.quasi_identifiers
-        }
-        return self.schema.select(kept).with_columns(changed)
+        return labelled_schema(self.schema)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recoding as plain JSON values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,15 +15,18 @@ from sfumato.anonymization.mondrian.partition import Choice, partition
 from sfumato.anonymization.mondrian.promises import Promises
 from sfumato.anonymization.mondrian.tree import Quasi, Tree
 from sfumato.anonymization.people_coding import sensitive_columns
-from sfumato.anonymization.reasons import why_changed, why_kept
 from sfumato.anonymization.recoding import ColumnChange, Recoding
-from sfumato.anonymization.released import checked_columns
+from sfumato.anonymization.released import (
+    checked_columns,
+    labelled_changes,
+    labelled_schema,
+)
 from sfumato.anonymization.suppression import refuse_small_table
 from sfumato.errors import GuaranteeNotMet, InternalError, PlanError, SchemaError
 from sfumato.privacy import Criteria, Criterion, EquivalenceClasses, KAnonymity, SizeCriterion
 from sfumato.progress import Progress, silent
 from sfumato.settings import Settings
-from sfumato.table import Hierarchy, Role, Schema
+from sfumato.table import Hierarchy, Schema
 
 __all__ = ["Mondrian", "MondrianRecoding"]
 
@@ -224,25 +227,17 @@ class MondrianRecoding(Recoding):
 
     def describe(self) -> tuple[ColumnChange, ...]:
         """Return what is done to each column, and why."""
-        labels = {quasi.name: quasi for quasi in self.tree.columns}
-        changes = []
-        for name, column in self.schema.columns.items():
-            role = Role(column.role)
-            if role == Role.IDENTIFIER:
-                how = "left out of the release"
-                changes.append(ColumnChange(name, None, "suppressed", how, why_changed(role)))
-            elif name in labels:
-                kind = "a group of its hierarchy" if labels[name].hierarchy else "an interval"
-                how = (
-                    f"replaced by {kind}, as fine as {self._limit()} "
-                    f"({len(self.class_sizes):,} groups of people, the "
-                    f"smallest of {int(self.class_sizes.min()):,}){self._apart()}"
-                )
-                changes.append(ColumnChange(name, name, "generalized", how, why_changed(role)))
-            else:
-                how = "released as it is"
-                changes.append(ColumnChange(name, name, "kept", how, why_kept(role)))
-        return tuple(changes)
+        found = (
+            f"as fine as {self._limit()} ({len(self.class_sizes):,} groups of people, the "
+            f"smallest of {int(self.class_sizes.min()):,}){self._apart()}"
+        )
+        said = {
+            quasi.name: "replaced by "
+            + ("a group of its hierarchy" if quasi.hierarchy else "an interval")
+            + f", {found}"
+            for quasi in self.tree.columns
+        }
+        return labelled_changes(self.schema, said)
 
     def _limit(self) -> str:
         """Return in words what keeps the groups from being finer."""
@@ -261,12 +256,7 @@ class MondrianRecoding(Recoding):
 
     def released_schema(self) -> Schema:
         """Return the schema of the release: quasi-identifiers are categories."""
-        kept = [name for name in self.schema.columns if name not in self.schema.identifiers]
-        changed = {
-            name: replace(self.schema.columns[name], type="category", hierarchy=None)
-            for name in self.schema.quasi_identifiers
-        }
-        return self.schema.select(kept).with_columns(changed)
+        return labelled_schema(self.schema)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recoding as plain JSON values."""
