@@ -266,7 +266,7 @@ def verification(bench: Bench) -> None:
                 python = bench.python(tool)
                 run = Run(0, 0, 0, {}, python) if isinstance(python, str) else None
                 run = run or bench.start(tool, python, [str(job)])
-                words = f"{data.name} {what:24}{tool.name:10}"
+                words = f"{data.name + ', ' + what:36}{tool.name:10}"
                 if run.failure:
                     print(f"{words}{run.failure}", flush=True)
                     continue

@@ -181,6 +181,13 @@ class ClassRecoding(Recoding):
         """What every class of the fitted rows keeps."""
         return self.criteria
 
+    @property
+    def silent_share(self) -> float:
+        """Share of the fitted rows of which no quasi-identifier says anything."""
+        silent = np.flatnonzero(self.boxes.silent)
+        rows = int(self.entries.filter(pl.col("class").is_in(silent))["rows"].sum())
+        return rows / max(int(self.entries["rows"].sum()), 1)
+
     def refuse_silence(self, limit: float) -> None:
         """Raise if more rows than a share of all say nothing in every quasi-identifier.
 
@@ -189,12 +196,10 @@ class ClassRecoding(Recoding):
         GuaranteeNotMet
             With both shares.
         """
-        silent = self.boxes.silent
-        rows = self.entries.filter(pl.col("class").is_in(np.flatnonzero(silent)))["rows"].sum()
-        share = rows / max(int(self.entries["rows"].sum()), 1)
+        share = self.silent_share
         if share > limit:
             raise GuaranteeNotMet(
-                f"{rows:,} rows ({100 * share:.3g} %) would be suppressed, and suppression_limit "
+                f"{100 * share:.3g} % of the rows would be suppressed, and suppression_limit "
                 f"allows {100 * limit:.3g} %: allow more, or ask less of the classes"
             )
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sfumato.anonymization.local.class_rules import ClassRules, keeps
-from sfumato.anonymization.local.repair_kernels import SILENCE, box_cost, join_cost
+from sfumato.anonymization.local.repair_kernels import box_cost, join_cost
 
 __all__ = ["absorb", "join_classes"]
 
@@ -37,7 +37,7 @@ def _joined_cost(
         level, part = join_cost(groups, cost, offsets[c], widths[c], heights[c], first, last)
         total += part
         silent = silent and level == abs(heights[c])
-    return total + SILENCE if silent else total
+    return total + cost[len(cost) - 1] if silent else total
 
 
 @njit(cache=True)

@@ -40,6 +40,8 @@ class LatticeTables:
         taken for one: that costs loss, and never a promise.
     offsets, widths, heights
         Of each column, shape (q,).
+    silence
+        What a row loses besides where nothing at all is said of it; the last number of ``cost``.
     signed_heights
         The same heights, negative for numbers without a hierarchy: where their levels end the
         positions of the numbers stand in ``cost``.
@@ -55,10 +57,15 @@ class LatticeTables:
     widths: Integers
     heights: Integers
     signed_heights: Integers
+    silence: float
 
     @classmethod
     def of(
-        cls, people: CodedPeople, measure: LossMeasure, importance: Sequence[float] | None
+        cls,
+        people: CodedPeople,
+        measure: LossMeasure,
+        importance: Sequence[float] | None,
+        silence: float,
     ) -> Self:
         """Return the tables of coded people.
 
@@ -68,6 +75,9 @@ class LatticeTables:
             The entries.
         measure, importance
             See :meth:`CodedPeople.costs`.
+        silence
+            What a row loses besides where nothing at all is said of it, so that it counts as
+            suppressed.
         """
         costs = people.costs(measure, importance)
         words = np.random.default_rng(0)  # any words do: they only tell groups apart
@@ -86,12 +96,13 @@ class LatticeTables:
             people.rows,
             unit,
             np.concatenate(groups),
-            np.concatenate(flat),
+            np.concatenate([*flat, [silence]]),
             np.concatenate(mixing),
             np.cumsum([0, *sizes[:-1]]),
             np.array([scale.n_codes for scale in people.scales]),
             np.array([scale.height for scale in people.scales]),
             np.array(signed),
+            silence,
         )
 
     @property
@@ -113,7 +124,7 @@ class LatticeTables:
     def nodes(self, ties: Sequence[int] | None = None) -> npt.NDArray[np.int8]:
         """Return all nodes by rising mean loss, shape (n_nodes, q): a level for each column.
 
-        The node that says nothing of anybody is left out.
+        The node that says nothing of anybody is left out where that costs more than its levels.
 
         Parameters
         ----------
@@ -126,8 +137,9 @@ class LatticeTables:
         mean = np.zeros(len(grid))
         for column, means in enumerate(self.mean_costs()):
             mean += means[grid[:, column]]
-        kept = (grid < self.heights).any(axis=1)
-        grid, mean = grid[kept], mean[kept]
+        if self.silence > 0:
+            kept = (grid < self.heights).any(axis=1)
+            grid, mean = grid[kept], mean[kept]
         # what differs by rounding only is a tie
         columns = [grid[:, column] for column in (ties or range(grid.shape[1]))]
         order = np.lexsort([*columns, np.round(mean, _DECIMALS)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,15 +29,17 @@ __all__ = ["LocalRecoding"]
 Array = npt.NDArray[Any]
 
 _LARGEST_LATTICE = 200_000  # nodes; beyond, the search starts from clusters of near people
+_SILENCE = 0.5  # lost besides by a row that says nothing, where few or none may
 _CLASS = "class of a row"  # no column of a table is called so
 _LARGE_CLASSES = 20  # people; from here on clusters are parted from above rather than grown
 _BLOCK = 8_192  # entries that are clustered at once
-_EAGERNESS = 0.8  # how much of a later loss a class is worth borrowing for
-_START_WORK = 1.4e8  # nodes times entries that may be visited to choose a start
-_MOST_STARTS = 3
+_EAGERNESS = (0.8, 0.85, 0.7, 0.9, 0.6, 1.0)  # how much of a later loss it is worth to borrow
+_START_WORK = 1.1e8  # nodes times entries that may be visited to choose a start
+_MOST_STARTS = 18
 _QUICK_BOUND = 5e7  # cells that are looked at for the lower bound unasked
 _STEPS = 250  # of the repair between two messages of progress
 _LEAST_STEPS = 3_000
+_LEAST_WORK = 5e6  # comparisons that repair takes at least: few classes are compared often
 _WORK = 4e9  # comparisons that repair may take for each unit of effort
 
 
@@ -50,7 +53,7 @@ class LocalRecoding(Settings):
     neighbouring classes are taken apart and put together anew, and what loses less is kept.
 
     Labels are the lowest common ancestors of a class's people in each hierarchy; numbers and dates
-    without a hierarchy become intervals. Nobody is suppressed where a class can take them.
+    without a hierarchy become intervals.
 
     Parameters
     ----------
@@ -59,7 +62,9 @@ class LocalRecoding(Settings):
     criteria
         Further promises that every class keeps, in any number: see docs/criteria.md.
     suppression_limit
-        Largest share of the rows, 0 to 1, that may say nothing in every quasi-identifier.
+        Largest share of the rows, 0 to 1, that may say nothing in every quasi-identifier. With 0
+        everybody is said at least something; otherwise a class of which nothing is said may be
+        one of those that lose least.
     loss
         What is kept small: "arithmetic" or "geometric" (ARX's Loss), "ncp" or "entropy"
         (non-uniform).
@@ -112,7 +117,26 @@ class LocalRecoding(Settings):
         promised = Promised.of(self.k, self.criteria)
         people = CodedPeople.of(table, full, promised.criteria)
         refuse_small_table(promised.k, people.n_people, counts_persons=full.person is not None)
-        search = _Search(self, people, promised, progress)
+        # a class of which nothing is said loses least for some, if it may be as large as it gets
+        recoding = None
+        if self.suppression_limit > 0:
+            recoding = self._found(table, full, promised, people, 0.0, progress)
+        if recoding is None or recoding.silent_share > self.suppression_limit:
+            recoding = self._found(table, full, promised, people, _SILENCE, progress)
+        recoding.refuse_silence(self.suppression_limit)
+        return recoding
+
+    def _found(
+        self,
+        table: pl.DataFrame,
+        full: Schema,
+        promised: Promised,
+        people: CodedPeople,
+        silence: float,
+        progress: Progress,
+    ) -> ClassRecoding:
+        """Return the recoding of one search; ``silence`` is lost by rows that say nothing."""
+        search = _Search(self, people, promised, silence, progress)
         placement = search.run(table, full)
         loss = search.loss(placement)
         notes = [f"{100 * loss:.3g} % of the detail is lost ({self.loss} loss)"]
@@ -127,11 +151,9 @@ class LocalRecoding(Settings):
                 f"no local recoding with these hierarchies and k = {promised.k} can lose less than "
                 f"{100 * least:.3g} %"
             )
-        recoding = ClassRecoding.of(
+        return ClassRecoding.of(
             table, people, placement, full, promised.criteria, "local recoding", notes
         )
-        recoding.refuse_silence(self.suppression_limit)
-        return recoding
 
     def importance(self, names: tuple[str, ...]) -> list[float]:
         """Return the weight of each quasi-identifier.
@@ -174,7 +196,12 @@ class _Search:
     """One search for classes; holds what its steps share."""
 
     def __init__(
-        self, asked: LocalRecoding, people: CodedPeople, promised: Promised, progress: Progress
+        self,
+        asked: LocalRecoding,
+        people: CodedPeople,
+        promised: Promised,
+        silence: float,
+        progress: Progress,
     ) -> None:
         from sfumato.anonymization.local.class_rules import rules_of
 
@@ -184,7 +211,7 @@ class _Search:
         self.progress = progress
         self.rules, self.others = rules_of(promised.of_values, people)
         self.importance = asked.importance(people.names)
-        self.tables = LatticeTables.of(people, asked.loss, self.importance)
+        self.tables = LatticeTables.of(people, asked.loss, self.importance, silence)
         self.listed = self.tables.n_nodes <= _LARGEST_LATTICE
 
     @property
@@ -200,21 +227,18 @@ class _Search:
 
     def run(self, table: pl.DataFrame, schema: Schema) -> Placement:
         """Return the placement of everybody."""
-        best = self._peeled() if self.listed else self._clustered(table, schema)
+        starts = self._peeled() if self.listed else [self._clustered(table, schema)]
         if self.has_numbers:
             # numbers without a hierarchy may be cut anywhere, not only where the lattice has levels
-            try:
-                cut = self._cut(table, schema)
-            except GuaranteeNotMet:
-                pass  # nor do classes of the whole table keep it: told below
-            else:
-                best = cut if self._loss(cut) < self._loss(best) else best
-        best = self._repaired(best)
+            # where its classes keep no criterion, nor does the whole table: told below
+            with suppress(GuaranteeNotMet):
+                starts.append(self._cut(table, schema))
+        best = self._repaired(min(starts, key=self._loss))
         placement = Placement(best.entry, best.of_class, best.rows)
         return self._kept(table, schema, placement)
 
-    def _peeled(self) -> _Found:
-        """Return classes found by peeling the lattice, and again with borrowing."""
+    def _peeled(self) -> list[_Found]:
+        """Return classes found by peeling the lattice in several orders."""
         q = len(self.people.scales)
         work = self.tables.n_nodes * len(self.people)
         starts = int(np.clip(self.asked.effort * _START_WORK / max(work, 1), 1, _MOST_STARTS))
@@ -223,31 +247,40 @@ class _Search:
         chance = np.random.default_rng(self.asked.seed)
         task = "peeling the lattice"
         self.progress(task, 0, starts)
-        best: _Found | None = None
+        found = []
         for start in range(starts):
             # columns that cost alike can be given up in any order, and no order is always best
             ties = (
                 range(q)[::-1] if start == 0 else range(q) if start == 1 else chance.permutation(q)
             )
             nodes = self.tables.nodes([int(column) for column in ties])
-            found = self._peeled_along(nodes)
-            if best is None or self._loss(found) < self._loss(best):
-                best = found
+            eagerness = _EAGERNESS[start % len(_EAGERNESS)]
+            found.append(self._peeled_along(nodes, eagerness, 1.0 + start % 2))
             self.progress(task, start + 1, starts)
-        if best is None:
-            raise InternalError("no start was made")
-        return best
+        return found
 
-    def _peeled_along(self, nodes: npt.NDArray[np.int8]) -> _Found:
-        """Return classes found by visiting nodes in an order, twice where rows may be borrowed."""
+    def _peeled_along(
+        self, nodes: npt.NDArray[np.int8], eagerness: float, left_over: float
+    ) -> _Found:
+        """Return classes found by visiting nodes in an order, twice where rows may be borrowed.
+
+        Parameters
+        ----------
+        nodes
+            In the order in which they are visited.
+        eagerness
+            How much of a later loss a class is worth borrowing for.
+        left_over
+            What a row is said to lose that no class took the first time.
+        """
         nothing_known = np.ones(len(self.people))
         first, class_cost, left = self._peel(nodes, nothing_known, pull=False)
         best = self._whole(first, left)
         if len(self.rules.kind) or self.asked.effort == 0:
             return best
         lost = np.bincount(first.entry, class_cost * first.rows, len(self.people))
-        reference = np.where(left > 0, 1.0, lost / self.people.rows)
-        found, _, rest = self._peel(nodes, _EAGERNESS * reference, pull=True)
+        reference = np.where(left > 0, left_over, lost / self.people.rows)
+        found, _, rest = self._peel(nodes, eagerness * reference, pull=True)
         borrowed = self._whole(found, rest)
         return borrowed if self._loss(borrowed) < self._loss(best) else best
 
@@ -366,7 +399,8 @@ class _Search:
         tables = self.tables
         q = len(self.people.scales)
         most = int(_WORK / max(found.n_classes * q * 4, 1))
-        wanted = max(_LEAST_STEPS, found.n_classes)
+        cheap = int(_LEAST_WORK / max(found.n_classes * q, 1))
+        wanted = max(_LEAST_STEPS, found.n_classes, min(cheap, 5 * _LEAST_STEPS))
         if not self.listed:
             wanted //= 4  # in many dimensions each neighbourhood takes long and gains little
         steps = int(self.asked.effort * min(wanted, max(most, 1)))

@@ -17,11 +17,9 @@ from numba import njit
 from sfumato.anonymization.local.class_rules import ClassRules, keeps
 from sfumato.anonymization.local.peeling_kernels import grown, peel
 
-__all__ = ["SILENCE", "box_cost", "join_cost", "repair"]
+__all__ = ["box_cost", "join_cost", "repair"]
 
 Array = npt.NDArray[Any]
-
-SILENCE = 0.5  # lost besides by a row of which nothing at all is said: it counts as suppressed
 
 
 @njit(cache=True)
@@ -58,14 +56,17 @@ def box_cost(
     low: Array,
     high: Array,
 ) -> float:
-    """Return what each row loses in a class whose codes run from ``low`` to ``high``."""
+    """Return what each row loses in a class whose codes run from ``low`` to ``high``.
+
+    The last number of ``cost`` is lost besides where nothing at all is said.
+    """
     total = 0.0
     silent = True
     for c in range(len(low)):
         level, part = join_cost(groups, cost, offsets[c], widths[c], heights[c], low[c], high[c])
         total += part
         silent = silent and level == abs(heights[c])
-    return total + SILENCE if silent else total
+    return total + cost[len(cost) - 1] if silent else total
 
 
 @njit(cache=True)
