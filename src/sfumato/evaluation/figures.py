@@ -39,6 +39,17 @@ class Figure:
     p_value
         Probability of a value as far from the baseline if there were nothing to find; None where
         no test was made.
+    adjusted
+        The same for all figures of an evaluation together (Holm): 0.05 here means that one false
+        alarm among them all comes in 5 % of evaluations.
+    upper
+        One-sided 95 % upper bound of ``value`` less its control (or baseline), in the same unit.
+    detectable
+        The smallest excess over the control that would have been noticed in 80 % of cases.
+    attacks
+        How many people or guesses it counts.
+    not_shown
+        What the figure does not show, as one sentence.
     """
 
     name: str
@@ -53,6 +64,11 @@ class Figure:
     control: float | None = None
     because: str = ""
     p_value: float | None = None
+    adjusted: float | None = None
+    upper: float | None = None
+    detectable: float | None = None
+    attacks: int | None = None
+    not_shown: str = ""
 
     @classmethod
     def not_computed(

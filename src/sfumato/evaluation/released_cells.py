@@ -22,7 +22,7 @@ from sfumato.table.counting import count_tuples
 from sfumato.table.hierarchies.keys import match_keys, texts_of
 from sfumato.table.hierarchies.ladder import MISSING_LABEL, SUPPRESSED
 
-__all__ = ["ReleasedCells", "ReleasedColumn", "read_cells"]
+__all__ = ["ReleasedCells", "ReleasedColumn", "read_cells", "read_column"]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -48,6 +48,8 @@ class ReleasedColumn:
         How many real rows hold each leaf, shape (n_leaves,).
     leaf_of_row
         The leaf of the real row of each released row, shape (n,); None if the rows are not paired.
+    leaf_of_real
+        The leaf of each real row.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ReleasedColumn:
     missing: int
     real_counts: Floats
     leaf_of_row: Integers | None
+    leaf_of_real: Integers
 
     @property
     def domain(self) -> Domain:
@@ -227,7 +230,7 @@ def read_cells(
         which = "real" if real.is_empty() else "released"
         raise DataError(f"the {which} table has no rows, so no loss can be measured")
     places, why_not = _pairs(real, released, key, weighted=weights is not None)
-    read = tuple(_read_column(real, released, schema, name, places) for name in names)
+    read = tuple(read_column(real, released, schema, name, places) for name in names)
     return ReleasedCells(
         columns=read,
         rows=released.height,
@@ -291,13 +294,31 @@ def _by_key(real: pl.DataFrame, released: pl.DataFrame, key: str) -> Integers:
     return found.to_numpy()
 
 
-def _read_column(
+def read_column(
     real: pl.DataFrame,
     released: pl.DataFrame,
     schema: Schema,
     name: str,
-    places: Integers | None,
+    places: Integers | None = None,
 ) -> ReleasedColumn:
+    """Read one released column beside the real one.
+
+    Parameters
+    ----------
+    real, released, schema
+        As in :func:`read_cells`.
+    name
+        Name of the column.
+    places
+        The real row of each released row, shape (n,); None if the rows are not paired.
+
+    Raises
+    ------
+    DataError
+        If a released label is none of the column.
+    HierarchyError
+        If a real row holds a value that its hierarchy does not hold.
+    """
     column = real[name]
     hierarchy = schema.hierarchies.get(name)
     ladder = (hierarchy or Hierarchy.flat()).ladder(column)
@@ -327,7 +348,7 @@ def _read_column(
     meanings = read_labels(labels, domain, reach)
     _refuse_unknown(name, meanings, of_row, with_hierarchy=hierarchy is not None)
     counts = np.bincount(codes, minlength=ladder.n_leaves).astype(np.float64)
-    return ReleasedColumn(name, meanings, of_row, star, missing, counts, leaf_of_row)
+    return ReleasedColumn(name, meanings, of_row, star, missing, counts, leaf_of_row, codes)
 
 
 def _days(column: pl.Series, missing: object) -> Floats:
