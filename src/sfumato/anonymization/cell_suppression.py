@@ -15,6 +15,7 @@ from sfumato.anonymization.class_recoding import ClassRecoding, Placement
 from sfumato.anonymization.clustering.clustering import checked_weights, promised_by
 from sfumato.anonymization.people_coding import CodedPeople
 from sfumato.anonymization.suppression import refuse_small_table
+from sfumato.anonymization.surplus import take_surplus
 from sfumato.errors import GuaranteeNotMet
 from sfumato.privacy import Criteria, Criterion, EquivalenceClasses, ValueCounts
 from sfumato.progress import Progress, silent
@@ -34,8 +35,9 @@ class CellSuppression(Settings):
     """Make single cells of the quasi-identifiers ``*``, and no other change.
 
     Sets of columns are tried from the least important to the most: whoever is equal to k - 1 others
-    in the columns outside the set gets ``*`` in those of the set. What is left joins the class in
-    which it costs fewest cells, which may lose cells for it. The released quasi-identifiers are
+    in the columns outside the set gets ``*`` in those of the set. What is left takes along rows
+    that a class can spare (where nothing but k is asked), or joins the class in which it costs
+    fewest cells, which may lose cells for it. The released quasi-identifiers are
     texts; hierarchies play no part.
 
     ``*`` is a value like any other: k people must share the same stars too, so the promise is
@@ -103,6 +105,8 @@ class CellSuppression(Settings):
         of_class = close_cheapest(people, criteria, weights, progress)
         tables = tables_of(people.scales, weights)
         placement = Placement.whole(people, of_class)
+        if len(criteria) == 1 and np.array_equal(people.weights, people.rows):
+            placement = take_surplus(people, of_class, promised.k, weights, progress)
         placement = merge_until_kept(tables, people, placement, criteria, table, full, progress)
         lost = _lost_cells(people, placement)
         cells = table.height * len(people.names)
