@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
+from sfumato.errors import PlanError
 from sfumato.privacy.classes import EquivalenceClasses
 from sfumato.privacy.criteria import Criterion
 from sfumato.privacy.population import population_sizes
@@ -102,7 +103,13 @@ class CostBenefit(Criterion):
         return self.no_attack
 
     def kept(self, classes: EquivalenceClasses) -> Booleans:
-        """Return which classes pay, shape (n_classes,)."""
+        """Return which classes pay, shape (n_classes,).
+
+        Raises
+        ------
+        PlanError
+            If the table is larger than ``population_size``.
+        """
         people = self._people(classes)
         if self.no_attack:
             # an attacker to whom it is all the same might attack
@@ -122,7 +129,12 @@ class CostBenefit(Criterion):
             # a released row matches at least the person whose it is
             return np.maximum(people, 1).astype(np.float64)
         table = max(int(classes.members.sum()), 1)
-        larger = max(self.population_size / table, 1.0)
+        if table > self.population_size:
+            raise PlanError(
+                f"cost-benefit: population_size is {self.population_size:,}, but the table alone "
+                f"has {table:,}"
+            )
+        larger = self.population_size / table
         return classes.sizes.astype(np.float64) * larger
 
     def describe(self) -> str:

@@ -108,7 +108,8 @@ class KMap(PopulationCriterion):
         Raises
         ------
         PlanError
-            If neither a table nor an estimate is given, and the classes do not bring the counts.
+            If neither a table nor an estimate is given, and the classes do not bring the counts;
+            if the table is larger than ``population_size``.
         SchemaError
             If the table of the population lacks a quasi-identifier.
         """
@@ -123,10 +124,20 @@ class KMap(PopulationCriterion):
         ----------
         rows
             Rows (or persons) of the table: the sample.
+
+        Raises
+        ------
+        PlanError
+            If no estimate was asked for, or the sample is larger than the population.
         """
         if self.estimate is None or self.population_size is None:
             raise PlanError("k-map: a size of classes follows from an estimate only")
-        fraction = min(rows / self.population_size, 1.0)
+        if rows > self.population_size:
+            raise PlanError(
+                f"k-map: population_size is {self.population_size:,}, but the table alone has "
+                f"{rows:,}"
+            )
+        fraction = rows / self.population_size
         return smallest_sample_size(self.k, fraction, self.estimate, self.significance)
 
     def describe(self) -> str:
