@@ -1,12 +1,15 @@
 from collections import Counter
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.errors import DataError, PlanError, SchemaError
-from sfumato.evaluation import class_risks
+from sfumato.evaluation import attackers, class_risks
+from sfumato.evaluation.compatible_rows import compatible_counts, compatible_of_some
+from sfumato.privacy import EquivalenceClasses
 
 VALUES = st.sampled_from(["a", "b", "*", None])
 ROWS = st.lists(st.tuples(VALUES, st.sampled_from(["x", "y", "*"])), min_size=1, max_size=30)
@@ -205,3 +208,70 @@ def test_every_figure_can_be_read():
         assert figure.source
         assert figure.interval is None
         assert "exact" in figure.interval_method
+
+
+def all_pairs(codes, wild, weights):
+    same = (codes[:, None] == codes[None]) | wild[:, None] | wild[None]
+    return same.all(axis=2) @ weights, same.all(axis=2)
+
+
+@pytest.mark.parametrize("width", [3, 2**22])
+@given(seed=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=40)
+def test_compatible_combinations_equal_all_pairs(width, seed):
+    # four columns of 2**22 values do not fit into one key
+    random = np.random.default_rng(seed)
+    codes = random.choice([0, 1, width - 1], (40, 4))
+    wild = random.random((40, 4)) < random.choice([0.05, 0.3])
+    codes, first = np.unique(np.where(wild, width, codes), axis=0, return_index=True)
+    wild = wild[first]
+    weights = random.integers(1, 9, len(codes))
+    counts, pairs = all_pairs(codes, wild, weights)
+    assert (compatible_counts(codes, wild, weights) == counts).all()
+    for one, found in enumerate(compatible_of_some(codes, wild, np.arange(len(codes)))):
+        assert sorted(found) == np.flatnonzero(pairs[one]).tolist()
+
+
+def hidden_in_many_ways(rows):
+    random = np.random.default_rng(2)
+    cells = random.integers(0, 3, (rows, 4)).astype(str)
+    cells[random.random((rows, 4)) < 0.2] = "*"
+    return pl.DataFrame(cells, schema=list("abcd")).with_columns(id=random.integers(0, 900, rows))
+
+
+@pytest.mark.parametrize("person", [None, "id"])
+def test_a_sample_stands_for_all_rows_where_they_are_too_many(monkeypatch, person):
+    table, quasi = hidden_in_many_ways(3000), list("abcd")
+    whole = class_risks(table, quasi, person=person)
+    monkeypatch.setattr(attackers, "too_many", lambda wild: True)
+    some = class_risks(table, quasi, person=person)
+    for key in ("wildcard_average", "wildcard_at_risk"):
+        low, high = some[key].interval
+        assert low <= whole[key].value <= high
+        assert "random sample of 1,000 rows" in some[key].interval_method
+        assert whole[key].interval is None
+    # the extremes of a sample are not those of the table
+    assert not some["wildcard_smallest"].computed
+    assert "no row of it was alone" in some["wildcard_highest"].because
+    # and where all rows are drawn, all are counted
+    few = table[:800]
+    exact = attackers.wildcard_matches(few, quasi, person=person)
+    monkeypatch.undo()
+    every = attackers.wildcard_matches(few, quasi, person=person)
+    assert sorted(exact.matches) == sorted(every.matches)
+    assert not exact.exact
+    assert every.exact
+
+
+def test_a_row_alone_in_the_sample_is_the_smallest_class(monkeypatch):
+    monkeypatch.setattr(attackers, "too_many", lambda wild: True)
+    table = pl.DataFrame({"a": ["x", "y", "y"], "b": ["1", "*", "2"]})
+    risks = class_risks(table, ["a", "b"])
+    assert risks["wildcard_smallest"].value == 1
+    assert risks["wildcard_highest"].value == 1
+
+
+def test_classes_that_are_made_already_give_the_same_figures():
+    table = hidden_in_many_ways(200)
+    classes = EquivalenceClasses.of(table, ["a", "b"])
+    assert class_risks(table, ["a", "b"], classes=classes) == class_risks(table, ["a", "b"])

@@ -15,7 +15,15 @@ import numpy.typing as npt
 import polars as pl
 
 from sfumato.errors import DataError, SchemaError, did_you_mean
+from sfumato.evaluation.compatible_rows import (
+    Compatible,
+    compatible_counts,
+    compatible_of_some,
+    too_many,
+)
 from sfumato.privacy import EquivalenceClasses
+from sfumato.privacy.grouping import distinct, numbered
+from sfumato.privacy.wildcards import wild_cells
 from sfumato.table.hierarchies.ladder import SUPPRESSED
 
 __all__ = [
@@ -31,6 +39,7 @@ Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _ROUNDING = 1e-12
+_SAMPLED = 1_000
 
 
 @dataclass(frozen=True)
@@ -151,9 +160,14 @@ def as_texts(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def wildcard_matches(
-    released: pl.DataFrame, quasi_identifiers: Sequence[str], *, person: str | None = None
-) -> Integers | None:
-    """Return with how many people each row may be confused if suppressed and missing cells match.
+    released: pl.DataFrame,
+    quasi_identifiers: Sequence[str],
+    *,
+    person: str | None = None,
+    of_row: Integers | None = None,
+    seed: int = 0,
+) -> Compatible | None:
+    """Return with how many people rows may be confused if suppressed and missing cells match.
 
     Parameters
     ----------
@@ -163,19 +177,54 @@ def wildcard_matches(
         The columns that are compared: equal, or one of the two ``*`` or missing.
     person
         Column that says whose row it is; people are counted then.
+    of_row
+        The equivalence class of each row by these columns, if numbered already.
+    seed
+        Of the sample of 1,000 rows that is compared where all are too many.
 
     Returns
     -------
-    np.ndarray or None
-        Shape (n,); None if no cell is suppressed or missing.
+    Compatible or None
+        For every row, or for a sample of them; None if no cell is suppressed or missing.
     """
     columns = list(quasi_identifiers)
-    wild = any(
-        released[name].null_count() or suppressed_rows(released, [name]).any() for name in columns
-    )
-    if not wild:
+    wild_columns = [
+        name
+        for name in columns
+        if released[name].null_count() or suppressed_rows(released, [name]).any()
+    ]
+    if not wild_columns:
         return None
-    classes = EquivalenceClasses.of(
-        released, columns, person=person, missing="wildcard", suppressed="wildcard"
+    if of_row is None:
+        of_row = numbered(released, columns)[0]
+    keys = released.select(columns)[np.unique(of_row, return_index=True)[1]]
+    wild = wild_cells(keys, missing=True, suppressed=SUPPRESSED)
+    codes = np.column_stack([numbered(keys, [name])[0] for name in columns])
+    if not too_many(wild):
+        if person is not None:
+            classes = EquivalenceClasses.of(
+                released, columns, person=person, missing="wildcard", suppressed="wildcard"
+            )
+            return Compatible(classes.size_of_row(), exact=True)
+        counts = compatible_counts(codes, wild, np.bincount(of_row).astype(np.int64))
+        return Compatible(counts[of_row], exact=True)
+    drawn = np.random.default_rng(seed).choice(
+        released.height, min(_SAMPLED, released.height), replace=False
     )
-    return classes.size_of_row()
+    asked, again = np.unique(of_row[drawn], return_inverse=True)
+    some = compatible_of_some(codes, wild, asked)
+    if person is None:
+        sizes = np.bincount(of_row)
+        counted = [int(sizes[tuples].sum()) for tuples in some]
+    else:
+        persons, _ = numbered(released, [person])
+        tuples_of, people_of = distinct(of_row, persons)
+        by_tuple = np.argsort(tuples_of, kind="stable")
+        held = people_of[by_tuple]
+        ends = np.cumsum(np.bincount(tuples_of))
+        starts = np.concatenate([[0], ends[:-1]])
+        counted = [
+            len(np.unique(np.concatenate([held[starts[t] : ends[t]] for t in tuples])))
+            for tuples in some
+        ]
+    return Compatible(np.array(counted, dtype=np.int64)[again.reshape(-1)], exact=False)

@@ -343,11 +343,14 @@ def _set_members(text: str, ladder: Ladder) -> Integers | None:
     for piece in inside[1:-1].split(","):
         # a value may hold a comma itself: pieces are joined until they name something
         held = f"{held},{piece}" if held else piece
-        member = pl.Series([held.strip().strip("'\"")])
-        first, last, _ = _runs(_positions(member, member, ladder), ladder, None)
-        if last[0] >= first[0]:
-            codes.append(np.arange(first[0], last[0] + 1))
-            held = ""
+        # an apostrophe may be the value's own, or put around it
+        for spelled in dict.fromkeys((held.strip(), held.strip().strip("'\""))):
+            member = pl.Series([spelled])
+            first, last, _ = _runs(_positions(member, member, ladder), ladder, None)
+            if last[0] >= first[0]:
+                codes.append(np.arange(first[0], last[0] + 1))
+                held = ""
+                break
     if held or not codes:
         return None
     return np.unique(np.concatenate(codes))

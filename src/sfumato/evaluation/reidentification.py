@@ -3,7 +3,8 @@
 The attacker knows a person's quasi-identifiers and that the person is in the table (the
 prosecutor). A class of ``size`` people then gives the right row away with probability 1 / size.
 Who knows only that the person is in a population (the journalist) must choose among its people.
-All figures are counts over the whole release: they carry no sampling error and no interval.
+All figures are counts over the whole release: they carry no sampling error and no interval, but
+for averages over wildcards in tables where not all rows can be compared.
 
 References
 ----------
@@ -15,6 +16,8 @@ for micro-data using the R package sdcMicro", Journal of Statistical Software 67
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,12 +32,16 @@ from sfumato.evaluation.attackers import (
     wildcard_matches,
 )
 from sfumato.evaluation.class_sizes import POLICY_SIZES
+from sfumato.evaluation.compatible_rows import Compatible
+from sfumato.evaluation.estimates import wilson
 from sfumato.evaluation.figures import Direction, Figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from sfumato.privacy import EquivalenceClasses
 
 __all__ = ["class_risks"]
 
@@ -110,6 +117,7 @@ def class_risks(
     threshold: float = 0.2,
     person: str | None = None,
     population: pl.DataFrame | None = None,
+    classes: EquivalenceClasses | None = None,
 ) -> dict[str, Figure]:
     """Return the re-identification risks of a released table.
 
@@ -134,6 +142,8 @@ def class_risks(
         The people that the release was drawn from, its own among them, generalized as it is: a
         register, or the anonymized table before it was sampled. With it the journalist's figures
         are computed, and the marketer links the release to it.
+    classes
+        The equivalence classes of the release by these quasi-identifiers, if made already.
 
     Returns
     -------
@@ -143,7 +153,8 @@ def class_risks(
         ``marketer``, which without quasi-identifiers or rows say why they were not computed;
         ``journalist_highest``, ``journalist_average``, ``journalist_at_risk`` with a population;
         ``wildcard_smallest``, ``wildcard_highest``, ``wildcard_average``, ``wildcard_at_risk``
-        where a cell is ``*`` or missing; ``below_2`` to ``below_1000``.
+        where a cell is ``*`` or missing (averages over a sample, with an interval, where cells are
+        hidden in too many ways to compare all rows); ``below_2`` to ``below_1000``.
 
     Raises
     ------
@@ -173,7 +184,8 @@ def class_risks(
         return _none("the release has no quasi-identifiers")
     if released.is_empty():
         return _none("the release has no rows")
-    classes = EquivalenceClasses.of(released, list(quasi_identifiers), person=person)
+    if classes is None:
+        classes = EquivalenceClasses.of(released, list(quasi_identifiers), person=person)
     sizes = classes.size_of_row()
     suppressed = suppressed_rows(released, quasi_identifiers)
     of_people = person is not None
@@ -182,9 +194,9 @@ def class_risks(
         if population is None
         else matches_in_population(released, population, quasi_identifiers, person=person)
     )
-    wild = wildcard_matches(released, quasi_identifiers, person=person)
+    wild = wildcard_matches(released, quasi_identifiers, person=person, of_row=classes.of_row)
     found = {
-        **_computed(sizes, classes.of_row, suppressed, threshold, matches, of_people=of_people),
+        **_computed(sizes, len(classes), suppressed, threshold, matches, of_people=of_people),
         **({} if matches is None else _journalist(attack(matches, threshold), threshold)),
         **({} if wild is None else _matching(wild, threshold, of_people=of_people)),
         **_below(sizes, suppressed, of_people=of_people),
@@ -194,7 +206,7 @@ def class_risks(
 
 def _computed(
     sizes: NDArray[np.int64],
-    of_row: NDArray[np.int64],
+    n_classes: int,
     suppressed: NDArray[np.bool_],
     threshold: float,
     matches: NDArray[np.int64] | None,
@@ -207,7 +219,6 @@ def _computed(
     register = "a register of the same people" if matches is None else "the population"
     smallest = int(sizes.min())
     people = "people" if of_people else "rows"
-    n_classes = int(np.unique(of_row).size)
     limit = int(np.ceil(1 / threshold - 1e-9))
     figures = {
         "smallest_class": _figure(
@@ -286,12 +297,10 @@ def _journalist(found: Attack, threshold: float) -> dict[str, Figure]:
     }
 
 
-def _matching(
-    matches: NDArray[np.int64], threshold: float, *, of_people: bool
-) -> dict[str, Figure]:
-    found, smallest = attack(matches, threshold), int(matches.min())
+def _matching(wild: Compatible, threshold: float, *, of_people: bool) -> dict[str, Figure]:
+    found, smallest = attack(wild.matches, threshold), int(wild.matches.min())
     people = "people" if of_people else "rows"
-    return {
+    figures = {
         "wildcard_smallest": _figure(
             "wildcard_smallest",
             smallest,
@@ -313,6 +322,32 @@ def _matching(
             f"Share of rows for which this chance is above {threshold:.3g}.",
         ),
     }
+    return figures if wild.exact else _of_sample(figures, wild, found)
+
+
+def _of_sample(figures: dict[str, Figure], wild: Compatible, found: Attack) -> dict[str, Figure]:
+    """Give averages over a sample their interval; the extremes are known only where it met one."""
+    rows = len(wild.matches)
+    how = f"of a random sample of {rows:,} rows, each compared with all"
+    reach = 1.96 * float((1 / wild.matches).std()) / math.sqrt(rows)
+    average = (max(found.average - reach, 0.0), min(found.average + reach, 1.0))
+    at_risk = wilson(round(found.at_risk * rows), rows)
+    sampled = {
+        "wildcard_average": replace(
+            figures["wildcard_average"], interval=average, interval_method=f"normal, {how}"
+        ),
+        "wildcard_at_risk": replace(
+            figures["wildcard_at_risk"], interval=at_risk, interval_method=f"Wilson, {how}"
+        ),
+    }
+    if wild.matches.min() > 1:
+        because = (
+            "so many cells are hidden in so many ways that only a sample of rows was compared with "
+            "all; no row of it was alone"
+        )
+        for key in ("wildcard_smallest", "wildcard_highest"):
+            figures[key] = _absent(key, because)
+    return figures | sampled
 
 
 def _below(
