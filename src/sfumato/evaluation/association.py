@@ -12,6 +12,7 @@ Society 42 (2013); T. L. Kelley, "An unbiased correlation ratio measure", PNAS 2
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["associations"]
+__all__ = ["associations", "ranked"]
 
 _MOST_VALUES = 100  # rarer values of a category are told as one
 _STATES = 3
@@ -62,6 +63,29 @@ def associations(columns: Sequence[AlignedColumn]) -> tuple[Floats, ...]:
     )
 
 
+def ranked(column: AlignedColumn) -> AlignedColumn:
+    """Return a number as its ranks within each table, so that Pearson's becomes Spearman's.
+
+    Ties share their mean rank (Spearman, American Journal of Psychology 15, 1904).
+
+    Parameters
+    ----------
+    column
+        A number; a category is returned as it is.
+    """
+    from scipy.stats import rankdata
+
+    if column.kind == "category":
+        return column
+    ranks = tuple(
+        np.asarray(rankdata(content, nan_policy="omit"), dtype=np.float64)
+        if len(content)
+        else np.asarray(content, dtype=np.float64)
+        for content in column.content
+    )
+    return replace(column, content=ranks)
+
+
 def _codes(column: AlignedColumn) -> list[Integers]:
     """Return the codes of each table: the most frequent values, the rest, missing, suppressed."""
     first = column.content[0]
@@ -82,8 +106,6 @@ def _matrix(
     categories: list[int],
     codes: list[Integers],
 ) -> Floats:
-    from scipy.sparse import csr_matrix, hstack
-
     matrix = np.full((size, size), np.nan)
     np.fill_diagonal(matrix, 1.0)
     if numbers:
@@ -93,31 +115,37 @@ def _matrix(
         matrix[np.ix_(numbers, numbers)] = _pearson(filled, there)
     if not categories:
         return matrix
-    rows = len(codes[0])
-    compact = [np.unique(one, return_inverse=True)[1] for one in codes]
+    compact = [_compact(one) for one in codes]
     sizes = [int(one.max()) + 1 for one in compact]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    blocks = [slice(starts[i], starts[i + 1]) for i in range(len(sizes))]
-    indicators = hstack(
-        [
-            csr_matrix((np.ones(rows), (np.arange(rows), one)), shape=(rows, width))
-            for one, width in zip(compact, sizes, strict=True)
-        ],
-        format="csr",
-    )
-    pairs = np.asarray((indicators.T @ indicators).todense())
+    # one number after the other in memory, as they are counted one by one
+    contiguous = np.ascontiguousarray(filled.T) if numbers else np.zeros((0, 0))
+    present = [
+        None if there[:, j].all() else there[:, j].astype(np.float64) for j in range(len(numbers))
+    ]
+    squares = [float((one**2).sum()) for one in contiguous]
     for i, category in enumerate(categories):
         for j in range(i):
-            value = _cramer(pairs[blocks[i], blocks[j]])
+            joint = compact[i] * np.int32(sizes[j]) + compact[j]
+            counts = np.bincount(joint, minlength=sizes[i] * sizes[j])
+            value = _cramer(counts.reshape(sizes[i], sizes[j]).astype(np.float64))
             matrix[category, categories[j]] = matrix[categories[j], category] = value
-    if numbers:
-        sums, known = indicators.T @ filled, indicators.T @ there.astype(np.float64)
-        squares = (filled**2).sum(axis=0)
-        for i, category in enumerate(categories):
-            for j, number in enumerate(numbers):
-                value = _ratio(sums[blocks[i], j], known[blocks[i], j], squares[j])
-                matrix[category, number] = matrix[number, category] = value
+        all_known = np.bincount(compact[i], minlength=sizes[i]).astype(np.float64)
+        for j, number in enumerate(numbers):
+            sums = np.bincount(compact[i], contiguous[j], sizes[i])
+            known = (
+                all_known if present[j] is None else np.bincount(compact[i], present[j], sizes[i])
+            )
+            value = _ratio(np.asarray(sums, float), np.asarray(known, float), squares[j])
+            matrix[category, number] = matrix[number, category] = value
     return matrix
+
+
+def _compact(codes: Integers) -> NDArray[np.int32]:
+    """Return codes without gaps; at most a hundred and some, so that pairs of them fit."""
+    used = np.flatnonzero(np.bincount(codes))
+    place = np.zeros(int(used[-1]) + 1, dtype=np.int32)
+    place[used] = np.arange(used.size, dtype=np.int32)
+    return place[codes]
 
 
 def _standard(values: Floats) -> Floats:

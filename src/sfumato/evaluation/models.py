@@ -11,6 +11,7 @@ import numpy as np
 
 from sfumato.errors import PlanError, did_you_mean
 from sfumato.evaluation.network import Epoch, MultilayerPerceptron, TrainedNetwork
+from sfumato.evaluation.utility.threads import one_thread
 
 if TYPE_CHECKING:
     from sfumato.progress import Progress
@@ -168,7 +169,8 @@ def fit(
     progress(task, 0, 1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator.fit(*rows)
+        with one_thread():
+            estimator.fit(*rows)
     notes = []
     for warning in caught:
         if issubclass(warning.category, ConvergenceWarning):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["Association", "ColumnFidelity", "Fidelity", "fidelity"]
+__all__ = ["Association", "ColumnFidelity", "Fidelity", "fidelity", "kolmogorov_smirnov"]
 
 _DKW = "95 %, Dvoretzky-Kiefer-Wolfowitz-Massart for both tables"
 _MCDIARMID = "95 %, McDiarmid for both tables"
@@ -260,7 +260,7 @@ def _column(column: AlignedColumn) -> ColumnFidelity:
         "column to look like the real one",
     )
     if column.kind == "number":
-        distance = _kolmogorov_smirnov(column)
+        distance = kolmogorov_smirnov(column)
     else:
         distance = _total_variation(
             [_shares(column, table) for table in range(len(column.state))],
@@ -305,7 +305,15 @@ def _total_variation(shares: list[Floats], rows: list[int], what: str) -> Figure
     )
 
 
-def _kolmogorov_smirnov(column: AlignedColumn) -> Figure:
+def kolmogorov_smirnov(column: AlignedColumn) -> Figure:
+    """Return the Kolmogorov-Smirnov distance of a number, released and control against real rows.
+
+    Parameters
+    ----------
+    column
+        A number in the real, the released and perhaps the control table, in this order; no table
+        is empty.
+    """
     distances = [_steps_apart(column, 0, other) for other in range(1, len(column.state))]
     rows = [len(state) for state in column.state]
     return Figure(
