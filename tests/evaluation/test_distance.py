@@ -1,13 +1,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sfumato.errors import DataError, SchemaError
 from sfumato.evaluation import closest_record
-from sfumato.evaluation.alignment import align
-from sfumato.evaluation.encoding import distances, encode_rows
 
 CELLS = {
     "number": st.one_of(st.none(), st.integers(0, 9)),
@@ -60,22 +58,45 @@ def gower(first, second, released):
     return total
 
 
-@given(released=TABLE, train=TABLE)
-@settings(max_examples=60, deadline=None)
-def test_distances_equal_the_definition(released, train):
-    tables = [frame(released), frame(train)]
-    names = [  # a column of two values counts 0 or 1, on any scale
-        name
-        for name in tables[0].columns
-        if name == "word" or pl.concat([t[name] for t in tables]).drop_nulls().n_unique() > 2
+def closest(tables):
+    """Return the figures of the definition, from all distances of all pairs of rows."""
+    released, train, control = tables
+    apart = [
+        np.array(
+            [
+                [gower(row, other, released) for other in people.iter_rows(named=True)]
+                for row in released.iter_rows(named=True)
+            ]
+        )
+        for people in (train, control)
     ]
-    names = names or ["word"]
-    tables = [table.select(names) for table in tables]
-    encoded = encode_rows([align(name, [table[name] for table in tables]) for name in names])
-    found = distances(*encoded)
-    for i, row in enumerate(tables[0].iter_rows(named=True)):
-        for j, other in enumerate(tables[1].iter_rows(named=True)):
-            assert found[i, j] == pytest.approx(gower(row, other, tables[0]), abs=1e-3)
+    least = [one.min(axis=1) for one in apart]
+    ties = [
+        (np.abs(one - np.minimum(*least)[:, None]) < 1e-3).sum(axis=1).astype(float)
+        for one in apart
+    ]
+    return (
+        float((ties[0] / (ties[0] + ties[1])).mean()),
+        *(float(np.quantile(one, 0.5)) / released.width for one in least),
+    )
+
+
+@given(
+    released=TABLE,
+    people=st.integers(1, 8).flatmap(
+        lambda n: st.tuples(*[st.lists(st.tuples(*CELLS.values()), min_size=n, max_size=n)] * 2)
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_figures_are_those_of_the_definition(released, people):
+    tables = [frame(released), *(frame(rows) for rows in people)]
+    words = [set(table["word"].drop_nulls()) - {"*"} for table in tables]
+    assume(not words[0] or all(not one or one & words[0] for one in words[1:]))
+    risks = closest_record(*tables, seed=0)
+    nearer, to_train, to_control = closest(tables)
+    assert risks["nearer_to_train"].value == pytest.approx(nearer)
+    assert risks["distance_median"].value == pytest.approx(to_train, abs=1e-4)
+    assert risks["distance_median"].control == pytest.approx(to_control, abs=1e-4)
 
 
 def test_a_verbatim_copy_is_flagged():

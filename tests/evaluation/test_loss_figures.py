@@ -6,7 +6,7 @@ import pytest
 import sfumato as sf
 from sfumato.evaluation.loss import information_loss
 from sfumato.evaluation.loss_figures import BY_COLUMN, OF_CLASSES, loss_figures
-from sfumato.release.assessment import Origins
+from sfumato.release.compared import Origins
 from sfumato.release.plan import EvaluationPlan
 from sfumato.release.report.losses import class_shares, losses
 from sfumato.table import Hierarchy, Schema

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ _NORMAL_95 = 1.959963984540054
 _ONE_SIDED_95 = 1.6448536269514722
 _POWER_80 = 0.8416212335729143
 _DRAWS = 19_999
+_NULL_SEED = 1979
 _FEWER = 1_999  # where each draw takes every person
 _FEW_VALUES = 200
 _FRACTIONS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -179,6 +181,9 @@ class TopExcess:
         Members among them.
     expected
         Members among them by chance.
+    detectable
+        The smallest share of the members that this test would have noticed in 80 % of cases, if
+        they had scored above everybody else.
     """
 
     p_value: float
@@ -186,6 +191,7 @@ class TopExcess:
     depth: int
     members: int
     expected: float
+    detectable: float
 
 
 def top_excess(
@@ -224,54 +230,93 @@ def top_excess(
     tied = np.unique(ends[np.searchsorted(ends, wanted)])
     tied = tied[tied < total]
     running = np.concatenate([[0], np.cumsum(is_member)])
-    p_value, best = (1.0, total) if not len(tied) else _strongest(running, tied, n, total, random)
-    p_even, _ = _strongest(running, wanted, n, total, random, even=True)
-    return TopExcess(p_value, p_even, int(best), int(running[best]), best * n / total)
+    p_value, best = 1.0, total
+    if len(tied):
+        _, as_strong, best = _strongest(running, tied, n, total)
+        p_value = (1 + as_strong) / (_DRAWS + 1)
+    stronger, as_strong, _ = _strongest(running, wanted, n, total)
+    p_even = (stronger + random.random() * (as_strong - stronger + 1)) / (_DRAWS + 1)
+    noticed = _noticed_at_the_top(wanted, n, total)
+    return TopExcess(p_value, p_even, best, int(running[best]), best * n / total, noticed)
+
+
+def _noticed_at_the_top(depths: npt.NDArray[np.int64], n: int, total: int) -> float:
+    """Return the share of members that must stand at the top to be noticed; 1 if none suffices."""
+    if n in (0, total):
+        return 1.0
+    places = tuple(depths.tolist())
+    _, spread = _moments(places, n, total)
+    critical = float(np.quantile(_null(places, n, total), 0.95))
+    lifted = np.ceil((critical + _POWER_80) * spread / (1 - n / total))
+    fits = lifted <= depths
+    return float(lifted[fits].min() / n) if fits.any() and lifted[fits].min() < n else 1.0
 
 
 def _strongest(
-    running: npt.NDArray[np.int64],
-    depths: npt.NDArray[np.int64],
-    n: int,
-    total: int,
-    random: np.random.Generator,
-    *,
-    even: bool = False,
-) -> tuple[float, int]:
-    expected = depths * n / total
-    spread = np.sqrt(expected * (1 - n / total) * (total - depths) / max(total - 1, 1))
-    spread = np.maximum(spread, 1e-12)
+    running: npt.NDArray[np.int64], depths: npt.NDArray[np.int64], n: int, total: int
+) -> tuple[int, int, int]:
+    """Return how many draws are stronger, how many at least as strong, and the depth that is."""
+    places = tuple(depths.tolist())
+    expected, spread = _moments(places, n, total)
     seen = (running[depths] - expected) / spread
-    sizes = np.diff(np.concatenate([[0], depths, [total]]))
+    null, top = _null(places, n, total), seen.max()
+    stronger = len(null) - int(np.searchsorted(null, top + 1e-9, "right"))
+    as_strong = len(null) - int(np.searchsorted(null, top - 1e-9, "left"))
+    return stronger, as_strong, int(depths[seen.argmax()])
+
+
+def _moments(depths: tuple[int, ...], n: int, total: int) -> tuple[Floats, Floats]:
+    places = np.asarray(depths)
+    expected = places * n / total
+    variance = expected * (1 - n / total) * (total - places) / max(total - 1, 1)
+    return expected, np.maximum(np.sqrt(variance), 1e-12)
+
+
+@lru_cache(maxsize=64)
+def _null(depths: tuple[int, ...], n: int, total: int) -> Floats:
+    """Return the drawn statistics where labels mean nothing, sorted: the same for all scores."""
+    expected, spread = _moments(depths, n, total)
+    sizes = np.diff(np.array([0, *depths, total]))
+    random = np.random.default_rng(_NULL_SEED)
     drawn = random.multivariate_hypergeometric(sizes, n, size=_DRAWS)
-    most = ((np.cumsum(drawn[:, :-1], axis=1) - expected) / spread).max(axis=1)
-    top = seen.max()
-    reach = top - 1e-9
-    more, same = int((most > top + 1e-9).sum()), int((most >= reach).sum())
-    if even:
-        return (more + random.random() * (same - more + 1)) / (_DRAWS + 1), 0
-    return (1 + same) / (_DRAWS + 1), int(depths[seen.argmax()])
+    most: Floats = ((np.cumsum(drawn[:, :-1], axis=1) - expected) / spread).max(axis=1)
+    most.sort()
+    return most
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(
+    p_values: Mapping[str, float], weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Return each p-value adjusted so that all together err in at most the stated share of cases.
 
     Parameters
     ----------
     p_values
         By key, each 0 to 1.
+    weights
+        By key, above 0: a test of twice the weight is allowed twice the error; 1 by default. They
+        must be chosen before any p-value is known.
+
+    Notes
+    -----
+    Holm 1979, section 4: tests in the order of p over weight, each multiplied by the weight of all
+    that are not yet rejected, over its own.
 
     Examples
     --------
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
+    >>> holm({"a": 0.02, "b": 0.5, "c": 0.5}, {"a": 2.0})["a"]
+    0.04
     """
+    given = weights or {}
+    weight = {key: given.get(key, 1.0) for key in p_values}
     adjusted: dict[str, float] = {}
-    highest = 0.0
-    ordered = sorted(p_values.items(), key=lambda item: item[1])
-    for place, (key, p_value) in enumerate(ordered):
-        highest = max(highest, min(1.0, (len(ordered) - place) * p_value))
+    highest, left = 0.0, sum(weight.values())
+    for key in sorted(p_values, key=lambda one: p_values[one] / weight[one]):
+        highest = max(highest, min(1.0, left / weight[key] * p_values[key]))
         adjusted[key] = highest
+        left -= weight[key]
     return {key: adjusted[key] for key in p_values}
 
 

@@ -231,7 +231,7 @@ class AttackTables:
         read, notes = [], []
         pooled = pl.concat(taken, how="vertical_relaxed")
         for name in names:
-            column, note = _column(name, released, pooled, schema)
+            column, note = read_attack_column(name, released, pooled, schema)
             if column is None:
                 notes.append(note)
             else:
@@ -306,7 +306,7 @@ def _some(
     return rows[np.sort(random.choice(len(rows), most, replace=False))]
 
 
-def _column(
+def read_attack_column(
     name: str, released: pl.DataFrame, real: pl.DataFrame, schema: Schema
 ) -> tuple[AttackColumn | None, str]:
     """Read one column, or say why it cannot be compared."""

@@ -1,0 +1,318 @@
+"""Membership by distance: whom the release lies nearer to than other people do.
+
+A row near to a person proves nothing where people are crowded. So the distance to the nearest
+released row is weighed against the distance to the nearest other real person: who has the release
+much nearer than her peers was probably a member. The same by densities instead of single distances:
+where the release is denser than the population, it was learned from.
+
+References
+----------
+B. van Breugel, H. Sun, Z. Qian, M. van der Schaar, "Membership inference attacks against synthetic
+data through overfitting detection" (DOMIAS), AISTATS 2023, section 4, for the ratio of densities;
+N. Carlini et al., "Membership inference attacks from first principles", IEEE S&P 2022, section 3,
+for true positives at few false ones; Z. Yao et al., "The DCR delusion", arXiv 2505.01524, for what
+an uncalibrated distance cannot see; E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, Biometrics 44
+(1988), for the interval of the area.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from sfumato.evaluation.attacks.attack import Attack
+from sfumato.evaluation.attacks.member_figures import some_people
+from sfumato.evaluation.attacks.nearest import Neighbours, nearest_other, nearest_released
+from sfumato.evaluation.exchangeability import clopper_pearson, top_excess
+from sfumato.evaluation.figures import Direction, Figure
+from sfumato.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from sfumato.evaluation.attacks.tables import AttackTables
+
+__all__ = ["MembershipByDistance", "scores", "true_positive_rate"]
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+By = Literal["distance", "density"]
+
+_SOURCES = {
+    "distance": "Yao et al. 2025, arXiv 2505.01524; Gower 1971",
+    "density": "van Breugel et al. 2023 (DOMIAS), section 4",
+}
+_RATES = "Carlini et al. 2022, section 3"
+_SMOOTHING = 0.02
+_ONE_SIDED = 0.9  # two-sided level whose upper end is a one-sided 95 % bound
+_POINT_95 = 1.959963984540054
+_LOWER: Direction = "lower is better"
+
+
+class MembershipByDistance(Attack):
+    """Tell members by how much nearer the release is to them than other people are.
+
+    Parameters
+    ----------
+    neighbours
+        How many nearest rows the densities are taken from, at least 2; 0 leaves them out.
+    false_positives
+        Shares of the control people who may be accused wrongly, each above 0 and below 1.
+    vulnerable
+        Share of the people, those who stand out most, who are also attacked by themselves, 0 to 1;
+        0 leaves them out. They are chosen without looking at who is a member.
+    most
+        Most people who are attacked, drawn at random, at least 2; fewer of tables so large that
+        it would take minutes. None for all people, however long it takes.
+    """
+
+    knowledge: ClassVar[str] = (
+        "Somebody knows the whole record of a person, other people like her, and the release, and "
+        "wants to know whether she was among those it was made from."
+    )
+
+    neighbours: int = Field(default=5, ge=0)
+    false_positives: tuple[float, ...] = (0.001, 0.01)
+    vulnerable: float = Field(default=0.05, ge=0, le=1)
+    most: int | None = Field(default=100_000, ge=2)
+
+    def run(
+        self, tables: AttackTables, *, seed: int, progress: Progress = silent
+    ) -> dict[str, Figure]:
+        """Attack every person; the figures are ``membership/<distance or density>[/vulnerable]/…``.
+
+        ``top`` tests whether members are among the highest scores, ``tpr_at_<x>_percent`` are true
+        positive rates, ``auc`` is the area under the curve.
+        """
+        from sfumato.evaluation.attacks.vulnerable import vulnerable
+
+        rows = some_people(tables, self.most, seed)
+        ways: list[By] = ["distance", "density"] if self.neighbours > 1 else ["distance"]
+        because = ""
+        if not tables.rows:
+            because = "the release has no rows"
+        elif not tables.n_members or not tables.n_controls:
+            because = "there are no members" if tables.n_controls else "there are no control people"
+        chosen = np.zeros(0, np.int64)
+        if self.vulnerable and not because:
+            chosen = np.flatnonzero(np.isin(rows, vulnerable(tables, self.vulnerable)))
+        found: dict[str, Figure] = {}
+        progress("measuring distances to people", 0, 1)
+        distances = None if because else _distances(tables, max(1, self.neighbours), rows)
+        progress("measuring distances to people", 1, 1)
+        for by in ways:
+            score = np.zeros(0)
+            if distances is not None:
+                score = _calibrated(*distances, self.neighbours if by == "density" else 1)
+            groups = {f"membership/{by}": (np.arange(len(score)), "")}
+            if self.vulnerable:
+                groups[f"membership/{by}/vulnerable"] = (
+                    chosen,
+                    f", of the {self.vulnerable:.0%} of people who stand out most",
+                )
+            for prefix, (who, whose) in groups.items():
+                member = tables.member[rows[who]] if len(who) else np.zeros(0, np.bool_)
+                lacking = because or _lacking(member)
+                figures = _figures(score[who], member, by, whose, self, lacking, seed)
+                found |= {f"{prefix}/{key}": figure for key, figure in figures.items()}
+        return found
+
+
+def scores(
+    tables: AttackTables,
+    by: By = "distance",
+    *,
+    neighbours: int = 5,
+    rows: Integers | None = None,
+) -> Floats:
+    """Return how likely each person is a member, higher for likelier, shape (people,).
+
+    It is log((r + c) / (d + c)), where d is the distance to the nearest released row, r that to the
+    nearest other real row, member or control, and c a fiftieth of the median of r. By density, the
+    distances are the means over several nearest rows.
+
+    Parameters
+    ----------
+    tables
+        The release and at least two real rows.
+    by
+        "distance" or "density".
+    neighbours
+        Rows that a density is taken from.
+    rows
+        Numbers of the real rows that are attacked; all by default.
+    """
+    k = neighbours if by == "density" else 1
+    return _calibrated(*_distances(tables, k, rows), k)
+
+
+def _distances(
+    tables: AttackTables, k: int, rows: Integers | None
+) -> tuple[Neighbours, Neighbours]:
+    """Return the k nearest released rows and the k nearest other people of each person."""
+    return (
+        nearest_released(tables.columns, k, rows=rows),
+        nearest_other(tables.columns, k, rows=rows),
+    )
+
+
+def _calibrated(near: Neighbours, peers: Neighbours, k: int) -> Floats:
+    released, others = near.mean(k), peers.mean(k)
+    both = np.isfinite(released) & np.isfinite(others)
+    if not both.any():
+        return np.zeros(len(released))
+    smooth = max(1.0, _SMOOTHING * float(np.median(others[both])))
+    return np.where(both, np.log((others + smooth) / (released + smooth)), 0.0)
+
+
+def true_positive_rate(members: Floats, controls: Floats, false_positives: float) -> float:
+    """Return the share of members above the score that a share of the controls exceeds.
+
+    Parameters
+    ----------
+    members, controls
+        Scores, higher for likelier members, at least one of either.
+    false_positives
+        Share of the controls, between 0 and 1. Ties at the threshold are accused by chance, so
+        that exactly this share is.
+    """
+    allowed = false_positives * len(controls)
+    ranked = np.sort(controls)[::-1]
+    threshold = ranked[min(math.floor(allowed + 1e-9), len(ranked) - 1)]
+    above, tied = int((controls > threshold).sum()), int((controls == threshold).sum())
+    part = min(1.0, (allowed - above) / tied)
+    return float((members > threshold).mean() + part * (members == threshold).mean())
+
+
+def _lacking(member: Flags) -> str:
+    if not member.any():
+        return "there is no member among these people"
+    return "" if not member.all() else "there is no control person among these people"
+
+
+def _figures(
+    score: Floats,
+    member: Flags,
+    by: By,
+    whose: str,
+    attack: MembershipByDistance,
+    lacking: str,
+    seed: int,
+) -> dict[str, Figure]:
+    """Return the figures of one group of people."""
+    name = f"membership by {by}{whose}"
+    found: dict[str, Figure] = {}
+    if lacking:
+        found["top"] = _none(f"{name}: members among the highest scores", lacking, by)
+    else:
+        found["top"] = _top(score, member, by, name, seed)
+    for rate in attack.false_positives:
+        key, called = f"tpr_at_{100 * rate:g}_percent", f"{100 * rate:g} %"
+        title = f"{name}: true positive rate at {called} false positives"
+        controls = int((~member).sum())
+        why = lacking
+        if not why and rate * controls < 1:
+            why = (
+                f"{called} of {controls:,} control people are less than one: at least "
+                f"{math.ceil(1 / rate):,} are needed"
+            )
+        found[key] = (
+            _none(title, why, by) if why else _true_positives(score, member, by, title, rate)
+        )
+    title = f"{name}: area under the curve"
+    found["auc"] = _none(title, lacking, by) if lacking else _area(score, member, by, title)
+    return found
+
+
+def _none(name: str, because: str, by: By) -> Figure:
+    return Figure.not_computed(name, because, unit="share", direction=_LOWER, source=_SOURCES[by])
+
+
+def _top(score: Floats, member: Flags, by: By, name: str, seed: int) -> Figure:
+    found = top_excess(score[member], score[~member], seed=seed)
+    return Figure(
+        name=f"{name}: members among the highest scores",
+        value=found.members / found.depth,
+        unit="share",
+        direction=_LOWER,
+        meaning=(
+            f"Of the {found.depth:,} people to whom the release is nearer than other people are "
+            f"by the most, {found.members:,} are members; by chance it would be "
+            f"{found.expected:,.1f}. The depth is the one where most are found beyond chance, and "
+            "the test allows for this choice."
+        ),
+        source=_SOURCES[by],
+        interval=clopper_pearson(found.members, found.depth),
+        interval_method="Clopper-Pearson, 95 %; p by exchanging members and controls, all depths",
+        baseline=found.expected / found.depth,
+        p_value=found.p_value,
+        detectable=found.detectable,
+        attacks=len(score),
+        not_shown="It does not show people of whom the release holds only a part, or changed much.",
+    )
+
+
+def _true_positives(score: Floats, member: Flags, by: By, name: str, rate: float) -> Figure:
+    members = int(member.sum())
+    value = true_positive_rate(score[member], score[~member], rate)
+    found = round(value * members)
+    return Figure(
+        name=name,
+        value=value,
+        unit="share",
+        direction=_LOWER,
+        meaning=(
+            f"Share of the members who are told from their score, if {100 * rate:g} % of the "
+            "people whom the release never saw are accused wrongly. A guess without the release "
+            "finds as many as it accuses wrongly."
+        ),
+        source=f"{_RATES}; {_SOURCES[by]}",
+        interval=clopper_pearson(found, members),
+        interval_method="Clopper-Pearson, 95 %, at the threshold that these controls set",
+        baseline=rate,
+        control=rate,
+        upper=clopper_pearson(found, members, level=_ONE_SIDED)[1] - rate,
+        attacks=len(score),
+        not_shown="It does not show the success of attackers who know how the release was made.",
+    )
+
+
+def _area(score: Floats, member: Flags, by: By, name: str) -> Figure:
+    area, spread = _area_under_curve(score[member], score[~member])
+    return Figure(
+        name=name,
+        value=area,
+        unit="share",
+        direction="closer to the baseline is better",
+        meaning=(
+            "How often a member has a higher score than a control person, both drawn at random; "
+            "one half is chance."
+        ),
+        source=_SOURCES[by],
+        interval=(
+            max(0.0, area - _POINT_95 * spread),
+            min(1.0, area + _POINT_95 * spread),
+        ),
+        interval_method="DeLong, 95 %",
+        baseline=0.5,
+        attacks=len(score),
+        not_shown="An average over all people: a few who are given away do not move it.",
+    )
+
+
+def _area_under_curve(members: Floats, controls: Floats) -> tuple[float, float]:
+    """Return the area under the ROC curve and its standard error by DeLong."""
+    ordered, others = np.sort(members), np.sort(controls)
+
+    def below(values: Floats, among: Floats) -> Floats:
+        less = np.searchsorted(among, values, side="left")
+        return np.asarray(
+            (less + np.searchsorted(among, values, side="right")) / (2 * len(among)), np.float64
+        )
+
+    higher, lower = below(members, others), 1 - below(controls, ordered)
+    variance = sum(float(part.var(ddof=1)) / len(part) for part in (higher, lower) if len(part) > 1)
+    return float(higher.mean()), math.sqrt(variance)

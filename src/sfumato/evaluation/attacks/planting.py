@@ -1,0 +1,295 @@
+"""The smallest leak that would have been noticed, found by planting leaks in this very release.
+
+An attack that finds nothing proves little by itself: it may be blind here. So copies of real people
+are added to the release and the tests are run again, many times over, and the fewest copies are
+sought that are noticed in four of five plantings. Each time the labels "member" and "control" are
+dealt anew, to whom is copied first and to all others at random: what the release itself may leak
+does not help.
+
+References
+----------
+O. Tierny et al. (2025, arXiv 2512.16284): risk inserted on purpose shows what a metric misses; J.
+Cohen, "Statistical Power Analysis for the Behavioral Sciences" (1988), chapter 1, for four in five.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sfumato.evaluation.attacks.highest_scores import RankWeights, depth_of, savage_weights
+from sfumato.evaluation.attacks.matching import Matched, Matcher
+from sfumato.evaluation.attacks.planted_copies import planted_copies
+from sfumato.evaluation.attacks.record_differences import record_differences
+from sfumato.evaluation.attacks.tables import STAR
+from sfumato.evaluation.attacks.vulnerable import isolation, vulnerable
+
+if TYPE_CHECKING:
+    from sfumato.evaluation.attacks.linkage import Shown
+    from sfumato.evaluation.attacks.tables import AttackTables
+
+__all__ = ["DetectableLeak", "Leak", "minimum_detectable_leak"]
+
+Leak = Literal["verbatim", "noisy", "outliers"]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+
+LEAKS: tuple[Leak, ...] = ("verbatim", "noisy", "outliers")
+_MOST = 600
+_MOST_SHARE = 0.1
+_ENOUGH = 0.87  # of the plantings, so that four in five find it when planted anew
+_VULNERABLE = 0.05
+_TESTS = 4
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class DetectableLeak:
+    """How many copies are noticed.
+
+    Parameters
+    ----------
+    people
+        The fewest copies noticed in at least four of five plantings; None if not even the most that
+        were planted are.
+    most
+        The most copies that were planted.
+    rows
+        Released rows.
+    plantings
+        How often leaks were planted.
+    """
+
+    people: int | None
+    most: int
+    rows: int
+    plantings: int
+
+
+def minimum_detectable_leak(
+    tables: AttackTables,
+    *,
+    seed: int,
+    plantings: int = 40,
+    level: float = 0.05,
+    tests: int = _TESTS,
+    matcher: Matcher | None = None,
+    matched: Matched | None = None,
+) -> dict[Leak, DetectableLeak]:
+    """Return, for each kind of leak, how many copied people would have been noticed.
+
+    Parameters
+    ----------
+    tables
+        At least one released row, one member and one control.
+    seed
+        Of labels, noise and whom is copied.
+    plantings
+        How often leaks of each kind are planted, at least 1.
+    level
+        Error of all tests together, 0 to 1.
+    tests
+        How many tests share it: the smallest p-value counts times this many. By default the four
+        that look for copies; give the number of all tests of an evaluation to plan for Holm.
+    matcher, matched
+        What matching has found already, to save work.
+
+    Notes
+    -----
+    "verbatim" and "noisy" copy people at random, "outliers" copies noisily those who stand out
+    most. Copies are added beside the released rows. Their likelihood ratios are computed once; a
+    planting only adds them up, which is exact.
+    """
+    planted = _Planted.of(tables, matcher, matched, level / max(tests, 1), seed)
+    return {
+        leak: planted.smallest(leak, place, plantings, seed) for place, leak in enumerate(LEAKS)
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """People among whom the highest scores are tested."""
+
+    inside: Flags
+    reached: float
+    law: RankWeights
+
+    @classmethod
+    def of(cls, inside: Flags, totals: Floats, share: float, seed: int) -> _Group | None:
+        """Return the group, or None if it is too small."""
+        people = int(inside.sum())
+        members = round(share * people)
+        if people < 2 or not 0 < members < people:
+            return None
+        depth = depth_of(people)
+        reached = float(np.sort(totals[inside])[people - depth])
+        law = RankWeights.of(savage_weights(depth), members, people, seed=seed)
+        return cls(inside, reached, law)
+
+    def p_value(self, totals: Floats, member: Flags) -> float:
+        """Return the p-value after some totals have grown, so that none below matters."""
+        candidates = np.flatnonzero((totals >= self.reached) & self.inside)
+        order = np.argsort(-totals[candidates], kind="stable")[: len(self.law.weights)]
+        return self.law.p_value(float((self.law.weights * member[candidates[order]]).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Planted:
+    """What is known before copies are planted."""
+
+    tables: AttackTables
+    matcher: Matcher
+    totals: Floats
+    least: Integers
+    order: Integers
+    groups: tuple[_Group, ...]
+    threshold: float
+    most: int
+
+    @classmethod
+    def of(
+        cls,
+        tables: AttackTables,
+        matcher: Matcher | None,
+        matched: Matched | None,
+        threshold: float,
+        seed: int,
+    ) -> _Planted:
+        matcher = matcher or Matcher.of(tables)
+        matched = matched or matcher.match(tables)
+        totals, people = matched.totals, len(tables.member)
+        share = tables.n_members / people
+        standing_out = np.zeros(people, np.bool_)
+        standing_out[vulnerable(tables, _VULNERABLE)] = True
+        groups = [
+            _Group.of(inside, totals, share, seed)
+            for inside in (np.ones(people, np.bool_), standing_out)
+        ]
+        return cls(
+            tables,
+            matcher,
+            totals,
+            record_differences(tables, most=1).least,
+            np.argsort(-isolation(tables), kind="stable"),
+            tuple(group for group in groups if group is not None),
+            threshold,
+            int(max(1, min(_MOST, people // 2, tables.n_members, _MOST_SHARE * tables.rows))),
+        )
+
+    def smallest(self, leak: Leak, place: int, plantings: int, seed: int) -> DetectableLeak:
+        """Return the fewest copies that are noticed often enough."""
+        random = np.random.default_rng([seed, place])
+        people = len(self.tables.member)
+        if leak == "outliers":
+            sources = self.order[: 2 * self.most]
+        else:
+            sources = random.choice(people, min(2 * self.most, people), replace=False)
+        kind: Literal["verbatim", "noisy"] = "verbatim" if leak == "verbatim" else "noisy"
+        shown = planted_copies(self.tables, sources, kind, seed=int(random.integers(2**31)))
+        apart = _differences(self.tables, shown, sources)
+        needed = np.zeros(plantings, np.int64)
+        copies = 0
+        for _ in range(1 if kind == "verbatim" else _ROUNDS):
+            # the more copies a release holds, the less odd is each: as many as were needed before
+            listed = self.matcher.match_each(shown, copies=float(copies))
+            for planting in range(plantings):
+                own = np.random.default_rng([seed, place, planting])
+                needed[planting] = self._needed(leak, sources, listed, apart, own)
+            found = int(np.quantile(needed, _ENOUGH, method="higher"))
+            copies = min(found, self.most)
+        return DetectableLeak(
+            found if found <= self.most else None, self.most, self.tables.rows, plantings
+        )
+
+    def _needed(
+        self,
+        leak: Leak,
+        sources: Integers,
+        listed: tuple[Integers, Integers, Floats],
+        apart: Integers,
+        random: np.random.Generator,
+    ) -> int:
+        """Return the fewest copies noticed with one deal of labels; beyond the most if none is."""
+        starts, persons, ratios = listed
+        row = np.repeat(np.arange(len(sources)), np.diff(starts))
+        drawn, dealt = random.permutation(len(sources)), random.permutation(len(self.totals))
+        low, high = 0, self.most + 1
+        while high - low > 1:
+            number = (low + high) // 2
+            # of those who stand out most, half are members
+            among = drawn[drawn < 2 * number] if leak == "outliers" else drawn
+            chosen = among[:number]
+            part = np.zeros(len(sources), np.bool_)
+            part[chosen] = True
+            which = part[row]
+            p_value = self._p_value(
+                self._labels(sources[chosen], dealt),
+                persons[which],
+                ratios[which],
+                sources[chosen],
+                apart[chosen],
+            )
+            low, high = (low, number) if p_value <= self.threshold else (number, high)
+        return high
+
+    def _labels(self, copied: Integers, dealt: Integers) -> Flags:
+        """Return labels: the copied are members, the rest as dealt."""
+        members = self.tables.n_members
+        member = np.zeros(len(dealt), np.bool_)
+        member[dealt[:members]] = True
+        missing = int((~member[copied]).sum())
+        # as many who were dealt last and are not copied give their label to the copied
+        last = dealt[max(0, members - missing - len(copied)) : members]
+        last = last[~np.isin(last, copied)]
+        member[last[len(last) - missing :]] = False
+        member[copied] = True
+        return member
+
+    def _p_value(
+        self,
+        member: Flags,
+        persons: Integers,
+        ratios: Floats,
+        copied: Integers,
+        apart: Integers,
+    ) -> float:
+        """Return the smallest p-value of the tests that look for copies."""
+        from scipy.stats import hypergeom
+
+        totals = self.totals + np.bincount(persons, ratios, minlength=len(self.totals))
+        least = self.least.copy()
+        least[copied] = np.minimum(least[copied], apart)
+        p_values = [group.p_value(totals, member) for group in self.groups]
+        for most in (0, 1):
+            hit = least <= most
+            p_values.append(
+                float(
+                    hypergeom.sf(
+                        int((hit & member).sum()) - 1,
+                        len(member),
+                        int(hit.sum()),
+                        int(member.sum()),
+                    )
+                )
+            )
+        return min(p_values)
+
+
+def _differences(tables: AttackTables, shown: list[Shown], sources: Integers) -> Integers:
+    """Return in how many columns each copy differs from its source."""
+    apart = np.zeros(len(sources), np.int64)
+    for column, cells in zip(tables.columns, shown, strict=True):
+        if column.kind == "number":
+            value = column.numbers[sources]
+            missing = np.isnan(value) & np.isnan(cells.low)
+            apart += ~(missing | ((cells.low <= value) & (value <= cells.high)))
+        elif column.covers is None:
+            apart += (cells.label != column.real[sources]) & (cells.label != STAR)
+        else:
+            label = cells.label
+            apart += (label != STAR) & ~column.covers[label, column.real[sources]]
+    return apart

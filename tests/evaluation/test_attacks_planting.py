@@ -1,0 +1,142 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from sfumato.evaluation.attacks.copies import hits
+from sfumato.evaluation.attacks.membership_by_matching import MembershipByMatching
+from sfumato.evaluation.attacks.planted_copies import planted_copies
+from sfumato.evaluation.attacks.planting import minimum_detectable_leak
+from sfumato.evaluation.attacks.tables import STAR, AttackTables
+from sfumato.evaluation.exchangeability import excess
+from sfumato.table import Hierarchy, Schema
+
+
+def people(rows, seed):
+    random = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            **{f"word {i}": random.choice(list("abcdefgh"), rows) for i in range(8)},
+            "size": random.normal(size=rows).round(3),
+            "age": random.integers(18, 99, rows),
+        }
+    )
+
+
+def tables(seed=0, rows=800):
+    parts = [people(rows, 10 * seed + part) for part in range(3)]
+    return AttackTables.of(*parts, Schema())
+
+
+def test_verbatim_copies_are_the_rows_and_noisy_ones_nearly():
+    made = tables()
+    rows = np.array([3, 700, 1_500])
+    for cells, column in zip(
+        planted_copies(made, rows, "verbatim", seed=1), made.columns, strict=True
+    ):
+        if column.kind == "category":
+            assert (cells.label == column.real[rows]).all()
+        else:
+            assert (cells.low == column.numbers[rows]).all()
+    rows = np.arange(1_600)
+    differ = np.zeros(1_600)
+    for cells, column in zip(
+        planted_copies(made, rows, "noisy", seed=1), made.columns, strict=True
+    ):
+        if column.kind == "category":
+            differ += cells.label != column.real[rows]
+        else:
+            moved = cells.low - column.numbers[rows]
+            assert moved.std() == pytest.approx(0.01 * column.width, rel=0.15)
+            assert (cells.low == np.rint(cells.low)).all() == (column.name == "age")
+    assert differ.max() == 2
+    assert differ.mean() == pytest.approx(2 * 7 / 8, rel=0.05)
+
+
+def test_generalized_columns_are_planted_as_released():
+    steps = [[word, "a-d" if word in "abcd" else "e-h", "*"] for word in "abcdefgh"]
+    schema = Schema(quasi_identifiers={"word 0": Hierarchy.lines(steps)})
+    members, controls = people(200, 1), people(200, 2)
+    mapping = {step[0]: step[1] for step in steps}
+    released = people(200, 3).with_columns(pl.col("word 0").replace(mapping))
+    made = AttackTables.of(released, members, controls, schema)
+    column = made.by_name["word 0"]
+    rows = np.arange(400)
+    shown = planted_copies(made, rows, "verbatim", seed=1)
+    label = next(cells for cells in shown if cells.name == "word 0").label
+    assert (label != STAR).all()
+    assert column.covers[label, column.real[rows]].all()
+    assert set(label) <= set(column.released)
+
+
+def test_copies_in_unlike_rows_are_noticed_when_few():
+    found = minimum_detectable_leak(tables(), seed=1, plantings=30)
+    # 7 hits, all members, are needed for 0.05 / 4 by the exact test: 1 / 2 ** 7
+    assert found["verbatim"].people == 7
+    assert 7 <= found["noisy"].people <= 30
+    assert found["outliers"].people <= 30
+    assert found["noisy"].rows == 800
+    fewer = minimum_detectable_leak(tables(), seed=1, plantings=30, tests=50)
+    assert fewer["verbatim"].people == 10
+
+
+def test_too_small_a_control_says_that_nothing_would_be_noticed():
+    made = AttackTables.of(people(50, 1), people(50, 2), people(3, 3), Schema())
+    found = MembershipByMatching(plantings=10).run(made, seed=1)
+    assert not found["planting/verbatim"].computed
+    assert "not enough data" in found["planting/verbatim"].because
+
+
+def test_the_declared_leak_of_copies_is_found_when_planted_anew():
+    declared = minimum_detectable_leak(tables(1), seed=1, plantings=20)["verbatim"].people
+    noticed = 0
+    for seed in range(20):
+        released, members, controls = (people(800, 100 * seed + 1_000 + part) for part in range(3))
+        leaking = pl.concat([released[declared:], members[:declared]])
+        made = AttackTables.of(leaking, members, controls, Schema())
+        exact = hits(made)["exact"]
+        noticed += excess(exact[made.member], exact[~made.member], seed=seed).p_value <= 0.05 / 4
+    assert noticed >= 16
+
+
+@pytest.mark.slow
+def test_the_declared_leak_of_outliers_is_found_when_planted_anew():
+    from sfumato.evaluation.attacks.highest_scores import highest_scores
+    from sfumato.evaluation.attacks.matching import scores
+    from sfumato.evaluation.attacks.vulnerable import isolation, vulnerable
+
+    declared = minimum_detectable_leak(tables(2), seed=1)["outliers"].people
+    noticed = 0
+    for seed in range(30):
+        released, members, controls = (people(800, 100 * seed + 5_000 + part) for part in range(3))
+        made = AttackTables.of(released, members, controls, Schema())
+        order = np.argsort(-isolation(made))
+        copied = order[made.member[order]][:declared]
+        source = made.real_frame[copied]
+        random = np.random.default_rng(seed)
+        words = [f"word {i}" for i in range(8)]
+        redrawn = random.random((declared, 8)).argsort(axis=1) < 2
+        noisy = source.with_columns(
+            *(
+                pl.Series(
+                    name,
+                    np.where(
+                        redrawn[:, place],
+                        released[name].sample(declared, seed=seed).to_numpy(),
+                        source[name].to_numpy(),
+                    ),
+                )
+                for place, name in enumerate(words)
+            ),
+            pl.col("size")
+            + pl.Series(random.normal(0, 0.01 * np.ptp(released["size"].to_numpy()), declared)),
+            (pl.col("age") + pl.Series(random.normal(0, 0.8, declared)).round()).cast(pl.Int64),
+        )
+        leaking = pl.concat([released[declared:], noisy.select(released.columns)])
+        made = AttackTables.of(leaking, members, controls, Schema())
+        score, standing_out = scores(made), vulnerable(made, 0.05)
+        p_values = [
+            highest_scores(score, made.member, seed=seed).p_value,
+            highest_scores(score[standing_out], made.member[standing_out], seed=seed).p_value,
+        ]
+        noticed += min(p_values) <= 0.05 / 4
+    assert noticed >= 21  # 24 of 30 by the declaration, less two standard errors
