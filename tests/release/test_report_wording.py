@@ -1,5 +1,7 @@
 """Numbers for people, and the three ways in which a risk may be read."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,8 +134,8 @@ def risk(
     ("figure", "outcome"),
     [
         (risk(0.0, (0.0, 0.42), control=0.0), "not enough"),
-        (risk(0.2, (0.18, 0.22), control=0.1), "evidence"),
-        (risk(0.2, (0.05, 0.6), control=0.01), "evidence"),
+        (risk(0.2, (0.18, 0.22), control=0.1), "beyond"),
+        (risk(0.2, (0.05, 0.6), control=0.01), "beyond"),
         (risk(0.1, (0.08, 0.12), control=0.1), "none seen"),
         (risk(0.1, (0.08, 0.12), baseline=0.1), "none seen"),
         (risk(0.1, (0.08, 0.12), control=0.1, baseline=0.01), "none seen"),
@@ -150,7 +152,7 @@ def risk(
                 unit="mean difference",
                 direction="higher is better",
             ),
-            "evidence",
+            "beyond",
         ),
         (
             risk(
@@ -168,7 +170,7 @@ def risk(
         ),
         (
             risk(0.6, (0.58, 0.62), baseline=0.5, direction="closer to the baseline is better"),
-            "evidence",
+            "beyond",
         ),
     ],
 )
@@ -196,7 +198,30 @@ def test_what_could_have_been_missed_is_said_in_percentage_points():
 def test_rows_that_are_peoples_own_are_near_them_by_construction():
     figure = risk(0.9, (0.88, 0.92), baseline=0.5)
     assert reading(figure, rows_are_people=True).outcome == "expected"
-    assert reading(figure, rows_are_people=False).outcome == "evidence"
+    assert reading(figure, rows_are_people=False).outcome == "beyond"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "adjusted", "detectable", "outcome"),
+    [
+        (0.001, 0.02, 0.01, "evidence"),
+        (0.001, None, 0.01, "evidence"),
+        # one of many tests, and by chance alone
+        (0.02, 0.6, 0.01, "none seen"),
+        (0.4, 1.0, 0.01, "none seen"),
+        # a test that would not have noticed a leak tells nothing
+        (0.4, 1.0, 0.3, "not enough"),
+        (0.4, 1.0, None, "not enough"),
+    ],
+)
+def test_a_tested_figure_has_three_outcomes(p_value, adjusted, detectable, outcome):
+    figure = replace(
+        risk(0.11, (0.08, 0.14), control=0.1),
+        p_value=p_value,
+        adjusted=adjusted,
+        detectable=detectable,
+    )
+    assert reading(figure).outcome == outcome
 
 
 @given(SHARES, SHARES, SHARES)
@@ -206,7 +231,7 @@ def test_an_interval_beyond_its_control_is_never_passed_over(
     low, high = sorted((one, two))
     read = reading(risk((low + high) / 2, (low, high), control=control))
     if low > control:
-        assert read.outcome == "evidence"
+        assert read.outcome == "beyond"
     elif high - low > WIDE_INTERVAL:
         assert read.outcome == "not enough"
     else:

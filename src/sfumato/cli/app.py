@@ -13,6 +13,7 @@ from sfumato.cli.options import (
     Decimal,
     Delimiter,
     Encoding,
+    Jobs,
     Json,
     Missing,
     Out,
@@ -155,6 +156,13 @@ def init(
     missing: Missing = None,
     sheet: Sheet = None,
     query: Query = None,
+    frontier: Annotated[
+        bool,
+        typer.Option(
+            "--frontier",
+            help="A plan of every technique that fits the table, set against each other.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a plan that exists.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -172,13 +180,14 @@ def init(
         sheet=sheet,
         query=query,
     )
-    start_plan(console, where, out, force=force)
+    start_plan(console, where, out, frontier=frontier, force=force)
 
 
 @app.command()
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file (TOML).")],
     out: Out = Path("study"),
+    jobs: Jobs = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it would take and stop.")
     ] = False,
@@ -187,12 +196,13 @@ def run(
 ) -> None:
     """Make every release of a plan and evaluate them side by side.
 
-    Run it again and it resumes: a finished release is not made again. The same plan gives the same
-    data, byte for byte.
+    With a [frontier] in the plan the releases are set against each other, risk against use, and
+    the most useful one that keeps the plan's limits is recommended. Run it again and it resumes: a
+    finished release is not made again. The same plan gives the same data, byte for byte.
     """
     from sfumato.cli.commands import run_plan
 
-    run_plan(Console(quiet=quiet, as_json=as_json), plan, out, only_estimate=estimate)
+    run_plan(Console(quiet=quiet, as_json=as_json), plan, out, jobs=jobs, only_estimate=estimate)
 
 
 @app.command()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sfumato.cli.console import Console
     from sfumato.release import Certificate, Evaluation, Study
+    from sfumato.release.frontier import Frontier
     from sfumato.table import Schema, Source
 
 __all__ = [
@@ -49,8 +50,11 @@ def profile_table(
     console.result(found.to_dict(), written)
 
 
-def start_plan(console: Console, where: Source, out: Path, *, force: bool) -> None:
+def start_plan(
+    console: Console, where: Source, out: Path, *, frontier: bool = False, force: bool
+) -> None:
     """Write a starter plan and schema beside each other."""
+    from sfumato.cli.frontier_starter import frontier_plan
     from sfumato.cli.starter import starter_plan
     from sfumato.release.folders import write_text
     from sfumato.table import Schema
@@ -63,7 +67,12 @@ def start_plan(console: Console, where: Source, out: Path, *, force: bool) -> No
     schema = Schema.suggest(table)
     out.mkdir(parents=True, exist_ok=True)
     schema.write(schema_file)
-    write_text(plan_file, starter_plan(where, out, schema))
+    written = (
+        frontier_plan(where, out, schema, table.height)
+        if frontier
+        else starter_plan(where, out, schema)
+    )
+    write_text(plan_file, written)
     console.result(
         {"plan": str(plan_file), "schema": str(schema_file)},
         [
@@ -74,19 +83,26 @@ def start_plan(console: Console, where: Source, out: Path, *, force: bool) -> No
     )
 
 
-def run_plan(console: Console, plan_file: Path, out: Path, *, only_estimate: bool) -> None:
+def run_plan(
+    console: Console,
+    plan_file: Path,
+    out: Path,
+    *,
+    jobs: int | None = 1,
+    only_estimate: bool,
+) -> None:
     """Run a plan, or say how long it would take."""
     from sfumato.release import Plan, run
     from sfumato.release.estimate import estimate
 
-    expected = estimate(Plan.read(plan_file))
+    expected = estimate(Plan.read(plan_file), jobs)
     for line in expected.describe():
         console.say(line)
     if only_estimate:
         console.result(expected.to_dict(), [])
         return
     with console.progress() as progress:
-        study = run(plan_file, out, progress=progress)
+        study = run(plan_file, out, jobs=jobs, progress=progress)
     console.result(_study_values(study), _study_words(study))
 
 
@@ -151,6 +167,7 @@ def evaluate_release(
 ) -> None:
     """Measure a released file against the real one and write the report."""
     from sfumato.release import evaluate
+    from sfumato.release.evaluation_log import log_evaluation
     from sfumato.table import Schema
 
     schema = Schema.read(schema_file)
@@ -181,8 +198,18 @@ def evaluate_release(
             progress=progress,
         )
     report = evaluation.save(out)
-    words = [*_figure_words(evaluation), f"report: {report}"]
+    before = log_evaluation(evaluation)
+    words = [*_figure_words(evaluation), _logged(before), f"report: {report}"]
     console.result(evaluation.to_dict(), words)
+
+
+def _logged(before: int | None) -> str:
+    if before is None:
+        return "this evaluation could not be logged: SFUMATO_STATE names a folder for the log"
+    if not before:
+        return "logged as the first evaluation of this real table here"
+    times = "once" if before == 1 else f"{before:,} times"
+    return f"logged: this real table was evaluated {times} before; each time tells a little more"
 
 
 def verify_release(
@@ -282,7 +309,9 @@ def _release_words(certificate: Certificate, folder: Path) -> list[str]:
 
 
 def _study_values(study: Study) -> dict[str, Any]:
+    drawn = {} if study.frontier is None else {"frontier": study.frontier.to_dict()}
     return {
+        **drawn,
         "report": str(study.report),
         "releases": {
             release.name: {
@@ -296,11 +325,36 @@ def _study_values(study: Study) -> dict[str, Any]:
 
 
 def _study_words(study: Study) -> list[str]:
+    if study.frontier is not None:
+        return _frontier_words(study, study.frontier)
     words = []
     for release in study.releases:
         words.append(f"{release.name}:")
         words += [f"  {line}" for line in _figure_words(release.evaluation)]
     return [*words, f"report to open: {study.report}"]
+
+
+def _frontier_words(study: Study, frontier: Frontier) -> list[str]:
+    """Say each release's place in a line, then the recommendation; the report has the rest."""
+    from sfumato.release.report.frontier_figures import figure_text
+    from sfumato.release.report.frontier_words import statement
+
+    told = statement(study, frontier)
+    words = []
+    for place in frontier.places:
+        mark = "✓" if place.keeps else "✗" if place.breaks else "?"
+        rival = f"; dominated by {place.dominated_by[-1]}" if place.dominated_by else ""
+        use = "–" if place.utility is None else figure_text(place.utility)
+        words.append(f"{mark} {place.name}: risk {figure_text(place.risk)}; use {use}{rival}")
+    words += [f"– {one.name}: not made, as {one.because}" for one in study.not_made]
+    against = [f"against it: {sentence}" for sentence in told.against[:3]]
+    return [
+        *words,
+        f"{told.headline}.",
+        *told.chosen,
+        *against,
+        f"report to open: {study.report}",
+    ]
 
 
 def _figure_words(evaluation: Evaluation) -> list[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "Decimal",
     "Delimiter",
     "Encoding",
+    "Jobs",
     "Json",
     "Missing",
     "Out",
@@ -47,6 +48,15 @@ SchemaFile = Annotated[
     Path, typer.Option("--schema", metavar="FILE", help="The schema: a role for every column.")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The folder to write.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Releases made at the same time, each in a process of its own; as many as there are "
+        "processors, as far as the memory goes, if not said. The releases are the same.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random step.")]
 Set = Annotated[
     list[str] | None,

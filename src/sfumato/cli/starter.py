@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sfumato.table import Schema, Source
 
-__all__ = ["starter_plan"]
+__all__ = ["source_text", "starter_plan"]
 
 
 def starter_plan(where: Source, folder: Path, schema: Schema) -> str:
@@ -24,19 +24,31 @@ def starter_plan(where: Source, folder: Path, schema: Schema) -> str:
     schema
         The suggested schema.
     """
+    learning = _LEARNING if schema.target else _NO_LEARNING
+    name, source = source_text(where, folder)
+    return _PLAN.format(
+        name=name,
+        source=source,
+        releases=_GROUPED if schema.quasi_identifiers else _NOT_GROUPED,
+        learning=learning,
+    )
+
+
+def source_text(where: Source, folder: Path) -> tuple[str, str]:
+    """Return a study's name and its source's section as TOML.
+
+    Parameters
+    ----------
+    where, folder
+        As in :func:`starter_plan`.
+    """
     import tomlkit
 
     source = tomlkit.table()
     for name, value in _source(where, folder).items():
         source[name] = value
-    learning = _LEARNING if schema.target else _NO_LEARNING
     name = Path(where.path).stem if where.path else "study"
-    return _PLAN.format(
-        name=tomlkit.string(name).as_string(),
-        source=source.as_string().strip(),
-        releases=_GROUPED if schema.quasi_identifiers else _NOT_GROUPED,
-        learning=learning,
-    )
+    return tomlkit.string(name).as_string(), source.as_string().strip()
 
 
 def _source(where: Source, folder: Path) -> dict[str, Any]:

@@ -7,18 +7,19 @@ rows, 35 columns). They tell minutes from hours; they do not tell four minutes f
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import PlanError
+from sfumato.release.parallel import crew_size
 from sfumato.release.registry import makes, technique
 
 if TYPE_CHECKING:
     from sfumato.release.plan import LearningPlan, Plan, ReleasePlan
 
-__all__ = ["Estimate", "EstimatedStep", "estimate"]
+__all__ = ["Estimate", "EstimatedStep", "estimate", "estimate_of"]
 
 _READ = {".parquet": 2e-8, "other": 1e-7}  # seconds per cell
 _FIT_AND_APPLY = {
@@ -42,6 +43,7 @@ _UNKNOWN_TECHNIQUE = 1e-6
 _MEASURE = 6e-7  # fidelity, classes and hashes, seconds per cell
 _CLOSEST = 1.2e-8  # seconds per cell and hundred sampled rows
 _REPORT = 4.0  # seconds per release
+_SHOWN = 6  # releases that a report with a frontier shows side by side
 _ESTIMATOR = {  # seconds per cell
     "decision-tree": 6e-6,
     "gradient-boosting": 2.2e-7,
@@ -71,10 +73,13 @@ class EstimatedStep:
         In words.
     seconds
         Processor time on one machine like ours.
+    release
+        The release that it is for; empty for what is done once.
     """
 
     what: str
     seconds: float
+    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,54 +93,133 @@ class Estimate:
     steps
         The parts of the work in order; empty if the size is not known.
     bytes_at_peak
-        Memory; None if the size is not known.
+        Memory of one process; None if the size is not known.
+    jobs
+        Releases that are made at the same time, each in a process of its own.
+    releases
+        How many are made.
     """
 
     rows: int | None
     columns: int | None
     steps: tuple[EstimatedStep, ...]
     bytes_at_peak: float | None
+    jobs: int = 1
+    releases: int = 1
 
     @property
     def seconds(self) -> float:
         """All parts together."""
         return sum(step.seconds for step in self.steps)
 
+    @property
+    def by_release(self) -> dict[str, float]:
+        """Seconds for each release."""
+        found: dict[str, float] = {}
+        for step in self.steps:
+            if step.release:
+                found[step.release] = found.get(step.release, 0.0) + step.seconds
+        return found
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds on the clock: the first release alone, the others as processes come free."""
+        first, *others = self.by_release.values() or (0.0,)
+        once = self.seconds - sum(self.by_release.values())
+        busy = [0.0] * max(1, self.jobs)
+        for seconds in sorted(others, reverse=True):
+            busy[busy.index(min(busy))] += seconds
+        return once + first + max(busy)
+
     def describe(self) -> tuple[str, ...]:
         """Return the estimate in words, a line each."""
         if self.rows is None or self.columns is None or self.bytes_at_peak is None:
             return ("how long it takes cannot be told before the source is read",)
         longest = max(self.steps, key=lambda step: step.seconds)
+        together = ""
+        if self.jobs > 1:
+            together = (
+                f", {self.releases} releases, {self.jobs} at a time "
+                f"({_time(self.seconds)} of processor time)"
+            )
+        # The process that hands out the work holds the table too.
+        needed = self.bytes_at_peak * (self.jobs + 1 if self.jobs > 1 else 1)
         return (
             f"about {self.rows:,} rows, {self.columns} columns",
-            f"roughly {_time(self.seconds)} and {self.bytes_at_peak / 1e9:.1f} GB of memory",
+            f"roughly {_time(self.elapsed)} and {needed / 1e9:.1f} GB of memory{together}",
             f"the longest part is {longest.what} ({_time(longest.seconds)})",
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as plain JSON values."""
-        return {**asdict(self), "seconds": self.seconds}
+        return {**asdict(self), "seconds": self.seconds, "elapsed": self.elapsed}
 
 
-def estimate(plan: Plan) -> Estimate:
+def estimate(plan: Plan, jobs: int | None = 1) -> Estimate:
     """Guess how long a plan takes, without reading its source.
 
     Parameters
     ----------
     plan
         The plan; of a file source only its size and its first lines are looked at.
+    jobs
+        As in :func:`sfumato.release.running.run`.
     """
     size = _size(plan)
     if size is None:
         return Estimate(None, None, (), None)
-    rows, columns = size
+    found = estimate_of(plan, *size)
+    releases = len(found.by_release)
+    return replace(found, jobs=crew_size(jobs, releases, found.bytes_at_peak), releases=releases)
+
+
+def estimate_of(plan: Plan, rows: int, columns: int) -> Estimate:
+    """Guess how long a plan takes for a table of this size, in one process.
+
+    Parameters
+    ----------
+    plan
+        The plan; a search counts with its rounds.
+    rows, columns
+        Of the source.
+    """
     cells = rows * columns
     suffix = Path(plan.source.path or "").suffix
     steps = [EstimatedStep("reading the source", cells * _READ.get(suffix, _READ["other"]))]
-    for release in plan.releases:
+    rounds, chosen = _search(plan, rows)
+    for tried, sample in rounds:
+        # What is left of the releases is not known: on average they are as long as all.
+        of_all = [
+            sum(step.seconds for step in _release_steps(plan, release, sample, columns))
+            for release in plan.releases
+        ]
+        share = tried / len(plan.releases)
+        steps.append(EstimatedStep(f"a search on {sample:,} rows", sum(of_all) * share))
+    for release in chosen:
         steps += _release_steps(plan, release, rows, columns)
-    steps.append(EstimatedStep("the study's report", _REPORT * len(plan.releases)))
+    steps.append(EstimatedStep("the study's report", _REPORT * min(len(chosen), _SHOWN)))
     return Estimate(rows, columns, tuple(steps), _LIBRARIES + cells * _BYTES_PER_CELL)
+
+
+def _search(plan: Plan, rows: int) -> tuple[list[tuple[int, int]], tuple[ReleasePlan, ...]]:
+    """Return the rounds of a search, (releases, rows), and the releases of the whole table."""
+    from sfumato.release.search import search, sizes
+
+    wanted = plan.frontier
+    if wanted is None or wanted.search == "grid":
+        return [], plan.releases
+    if wanted.search == "random":
+        names = search(plan, rows, lambda _names, _rows: {}).chosen
+        return [], tuple(plan.release(name) for name in names)
+    trained = round(rows * (1 - plan.control))
+    halved = sizes(len(plan.releases), wanted.candidates, wanted.rows, trained)
+    tried = [len(plan.releases), *(count for count, _ in halved)]
+    rounds = [(count, sample) for count, (_, sample) in zip(tried, halved, strict=False)]
+    ordered = sorted(
+        plan.releases[1:],
+        key=lambda one: -sum(step.seconds for step in _release_steps(plan, one, rows, 2)),
+    )
+    return rounds, (plan.releases[0], *ordered[: wanted.candidates - 1])
 
 
 def _release_steps(
@@ -150,8 +234,10 @@ def _release_steps(
         made += release.rows * columns * per_cell
     closest = plan.evaluation.risk.sample / 100 * cells * _CLOSEST
     steps = [
-        EstimatedStep(f"making {release.name!r}", made),
-        EstimatedStep(f"measuring {release.name!r}", cells * _MEASURE + closest + _REPORT),
+        EstimatedStep(f"making {release.name!r}", made, release.name),
+        EstimatedStep(
+            f"measuring {release.name!r}", cells * _MEASURE + closest + _REPORT, release.name
+        ),
     ]
     learning = plan.evaluation.learning
     has_target = (plan.evaluation.target or plan.schema.target) is not None
@@ -162,6 +248,7 @@ def _release_steps(
                 EstimatedStep(
                     f"training {model} on {release.name!r} ({protocol})",
                     _training(learning, model, protocol, rows_released, columns),
+                    release.name,
                 )
                 for protocol in learning.protocols_of(release.name)
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,13 +15,15 @@ from sfumato.release.folders import write_text
 if TYPE_CHECKING:
     from sfumato.anonymization.recoding import Recoding
     from sfumato.evaluation import Fidelity, Figure, Learned
+    from sfumato.evaluation.integrity_findings import IntegrityFinding
+    from sfumato.evaluation.utility import Utility
     from sfumato.release.plan import EvaluationPlan
     from sfumato.table import Schema
 
 __all__ = ["EVALUATION_FILE", "Evaluation", "evaluate"]
 
 EVALUATION_FILE = "evaluation.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class Evaluation:
         One result for each model and protocol.
     not_run
         What was left out and why, a sentence each.
+    use
+        What the release is still good for, with its tables; None if it was not asked.
+    integrity
+        What the file itself gives away: one finding for each check.
+    judgements
+        What is said under each policy of the plan, as plain values.
+    inputs
+        SHA-256 of what was compared, by "real", "released" and "control"; empty where a study's
+        certificate tells it.
     """
 
     release: str
@@ -56,6 +67,10 @@ class Evaluation:
     fidelity: Fidelity | None
     learned: tuple[Learned, ...]
     not_run: tuple[str, ...] = ()
+    use: Utility | None = None
+    integrity: tuple[IntegrityFinding, ...] = ()
+    judgements: tuple[dict[str, Any], ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON values."""
@@ -70,12 +85,18 @@ class Evaluation:
             "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
             "learned": [learned.to_dict() for learned in self.learned],
             "not_run": list(self.not_run),
+            "use": None if self.use is None else self.use.to_dict(),
+            "integrity": [asdict(finding) for finding in self.integrity],
+            "judgements": list(self.judgements),
+            "inputs": self.inputs,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the evaluation that :meth:`to_dict` described."""
         from sfumato.evaluation import Fidelity, Learned
+        from sfumato.evaluation.integrity_findings import IntegrityFinding
+        from sfumato.evaluation.utility import Utility
 
         if values["format"] != _FORMAT:
             raise DataError(f"an evaluation of format {_FORMAT} is needed")
@@ -90,6 +111,13 @@ class Evaluation:
             fidelity=None if fidelity is None else Fidelity.from_dict(fidelity),
             learned=tuple(Learned.from_dict(learned) for learned in values["learned"]),
             not_run=tuple(values["not_run"]),
+            use=None if values["use"] is None else Utility.from_dict(values["use"]),
+            integrity=tuple(
+                IntegrityFinding(**{**finding, "columns": tuple(finding["columns"])})
+                for finding in values["integrity"]
+            ),
+            judgements=tuple(values["judgements"]),
+            inputs=dict(values["inputs"]),
         )
 
     @classmethod
@@ -111,8 +139,30 @@ class Evaluation:
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
         write_text(path, text + "\n")
 
+    def outward(self) -> Self:
+        """Return what may leave the house: rounded aggregates, without distributions and findings.
+
+        An evaluation is itself a release. Exact counts of few people, least and greatest values
+        and histograms stay inside; see :func:`sfumato.evaluation.outward` for the rounding.
+        """
+        from sfumato.evaluation import outward
+
+        people = self.rows_real + self.rows_control
+        return replace(
+            self,
+            risks=outward(self.risks, people=people),
+            utility=outward(self.utility, people=people),
+            fidelity=None,
+            learned=(),
+            use=None,
+            integrity=(),
+        )
+
     def save(self, folder: str | Path) -> Path:
-        """Write ``evaluation.json`` and ``report.html`` into a folder, and return the report.
+        """Write the evaluation into a folder, and return its report.
+
+        ``evaluation.json`` and ``report.html`` are for the house; ``outward.html`` holds rounded
+        aggregates only (:meth:`outward`).
 
         Raises
         ------
@@ -125,6 +175,7 @@ class Evaluation:
         self.write(folder / EVALUATION_FILE)
         report = folder / "report.html"
         write_text(report, render_evaluation(self))
+        write_text(folder / "outward.html", render_evaluation(self.outward()))
         return report
 
 
@@ -181,7 +232,9 @@ def evaluate(
     SchemaError
         If the schema does not fit the real rows.
     """
-    from sfumato.release.assessment import Compared, assess
+    from sfumato.release.assessment import assess
+    from sfumato.release.compared import Compared
+    from sfumato.release.making import content_sha256
     from sfumato.release.plan import EvaluationPlan, LearningPlan
     from sfumato.release.release import Release
     from sfumato.table import take
@@ -201,7 +254,10 @@ def evaluate(
         synthetic=synthetic,
     )
     wanted = target or plan.target or schema.target
-    return assess(compared, plan, target=wanted, seed=seed, real_too=True, progress=progress)
+    found = assess(compared, plan, target=wanted, seed=seed, real_too=True, progress=progress)
+    tables = {"real": real_rows, "released": take(released)[0], "control": control_rows}
+    hashes = {key: content_sha256(one) for key, one in tables.items() if one is not None}
+    return replace(found, inputs=hashes)
 
 
 def _figures(values: Mapping[str, Any]) -> dict[str, Figure]:

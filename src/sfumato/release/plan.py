@@ -11,9 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sfumato.errors import PlanError, did_you_mean
+from sfumato.evaluation.attacks.suite import AttackPlan
+from sfumato.evaluation.policies import policies_of
+from sfumato.evaluation.utility.settings import UtilitySettings
+from sfumato.release.frontier_plan import FrontierPlan
 from sfumato.release.registry import makes, technique
 from sfumato.release.setting_paths import found_from
 from sfumato.settings import Settings
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EvaluationPlan",
     "FidelityPlan",
+    "FrontierPlan",
     "LearningPlan",
     "Plan",
     "ReleasePlan",
@@ -74,10 +79,14 @@ class RiskPlan(Settings):
         class of fewer than five.
     sample
         Most released rows whose distance to the closest record is measured; 0 leaves it out.
+    population_size
+        People of the population that the table is a random sample of, if that is known: who is
+        alone among them is then estimated.
     """
 
     threshold: float = Field(default=0.2, gt=0, le=1)
     sample: int = Field(default=2000, ge=0)
+    population_size: int | None = Field(default=None, ge=1)
 
 
 class FidelityPlan(Settings):
@@ -101,11 +110,31 @@ class EvaluationPlan(Settings):
         The column to learn; the schema's target by default.
     learning
         None leaves training out.
+    attacks
+        Which attacks are tried, and on how many people.
+    utility
+        What of its use is measured; everything by default, but what models learn only where
+        ``learning`` asks for none.
+    policies
+        Limits that every release is held against, by name: ``true``, a number, or a table.
     """
 
     target: str | None = None
     learning: LearningPlan | None = None
     risk: RiskPlan = RiskPlan()
+    attacks: AttackPlan = AttackPlan()
+    utility: UtilitySettings | None = None
+    policies: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("policies")
+    @classmethod
+    def _policies_known(cls, policies: dict[str, Any]) -> dict[str, Any]:
+        try:
+            policies_of(policies)
+        except PlanError as error:
+            raise ValueError(str(error)) from error
+        return policies
+
     fidelity: FidelityPlan = FidelityPlan()
 
 
@@ -178,6 +207,8 @@ class Plan:
         whom every release is measured.
     evaluation
         How to judge.
+    frontier
+        How the releases are set against each other; None if they are only put side by side.
     base
         The folder to which the source's path is relative.
 
@@ -194,6 +225,7 @@ class Plan:
     seed: int = 0
     control: float = 0.15
     evaluation: EvaluationPlan = field(default_factory=EvaluationPlan)
+    frontier: FrontierPlan | None = None
     base: Path = field(default_factory=Path)
 
     def __post_init__(self) -> None:
@@ -271,7 +303,7 @@ class Plan:
                 update={"protocols": learning.protocols_of(name), "by_release": {}}
             )
         evaluation = self.evaluation.model_copy(update={"learning": learning})
-        return replace(self, releases=releases, evaluation=evaluation)
+        return replace(self, releases=releases, evaluation=evaluation, frontier=None)
 
     def for_others(self) -> Self:
         """Return the plan as it goes with a release: the source's name without its folder."""

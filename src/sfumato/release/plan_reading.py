@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from pydantic import Field, ValidationError
 
 from sfumato.errors import PlanError, SchemaError, SfumatoError, did_you_mean
+from sfumato.release.frontier_plan import FrontierPlan
+from sfumato.release.grid import GRID, expanded
 from sfumato.release.plan import EvaluationPlan, Plan, ReleasePlan
 from sfumato.release.registry import technique
 from sfumato.release.setting_paths import found_from
@@ -25,7 +27,7 @@ _Settings = TypeVar("_Settings", bound=Settings)
 _PlanKind = TypeVar("_PlanKind", bound=Plan)
 _Kind = TypeVar("_Kind")
 
-_SECTIONS = ("source", "schema", "release", "evaluation")
+_SECTIONS = ("source", "schema", "release", "evaluation", "frontier")
 _RELEASE_KEYS = tuple(
     field.alias or name for name, field in ReleasePlan.model_fields.items() if name != "settings"
 )
@@ -64,6 +66,7 @@ class _Reader:
         self.values = values
         self.lines = lines
         self.found: list[tuple[int, str]] = []
+        self.tables: list[int] = []  # of each release, the place of its [[release]] in the file
 
     def plan(self, kind: type[_PlanKind]) -> _PlanKind:
         head_values = {key: value for key, value in self.values.items() if key not in _SECTIONS}
@@ -76,13 +79,17 @@ class _Reader:
         schema = self.schema()
         releases = self.releases()
         evaluation = self.evaluation()
+        frontier = self.frontier()
         if self.found or head is None:
             self.stop()
         plan = object.__new__(kind)  # so that contradictions can be told with their lines
         parts = {"source": source, "schema": schema, "releases": releases, "base": self.path.parent}
-        for name, value in {**dict(head), **parts, "evaluation": evaluation}.items():
+        judged = {"evaluation": evaluation, "frontier": frontier}
+        for name, value in {**dict(head), **parts, **judged}.items():
             object.__setattr__(plan, name, value)
         for place, sentence in plan.problems():
+            if place[:1] == ("release",):  # several releases may come of one table
+                place = ("release", self.tables[int(place[1])], *place[2:])
             self.problem(place, sentence)
         if self.found:
             self.stop()
@@ -127,8 +134,22 @@ class _Reader:
         if not (isinstance(given, list) and all(isinstance(item, dict) for item in given)):
             self.problem(("release",), "'release' must be tables: write [[release]]")
             return ()
-        made = [self.release(position, values) for position, values in enumerate(given)]
-        return tuple(release for release in made if release is not None)
+        made = []
+        for position, table in enumerate(given):
+            for values in self.of_grid(position, table):
+                release = self.release(position, values)
+                if release is not None:
+                    made.append(release)
+                    self.tables.append(position)
+        return tuple(made)
+
+    def of_grid(self, position: int, table: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        """Return the releases that one table asks for."""
+        try:
+            return expanded(table)
+        except PlanError as error:
+            self.problem(("release", position, GRID), str(error))
+            return ()
 
     def release(self, position: int, values: dict[str, Any]) -> ReleasePlan | None:
         place = ("release", position)
@@ -187,6 +208,12 @@ class _Reader:
                         f"there is no model {model!r}.{hint} Known: {known}",
                     )
         return evaluation
+
+    def frontier(self) -> FrontierPlan | None:
+        if "frontier" not in self.values:
+            return None
+        values = self.table("frontier", "")
+        return None if values is None else self.section(FrontierPlan, values, ("frontier",))
 
     def table(self, key: str, if_missing: str) -> dict[str, Any] | None:
         values = self.values.get(key)

@@ -30,7 +30,7 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
         )
         settings = told_from(release.built(plan.seed, plan.base).model_dump(mode="json"), plan.base)
         releases.append({**values, **_without_nothing(settings)})
-    return {
+    told = {
         "name": plan.name,
         "seed": plan.seed,
         "control": plan.control,
@@ -39,6 +39,9 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
         "release": releases,
         "evaluation": _without_nothing(plan.evaluation.model_dump(mode="json")),
     }
+    if plan.frontier is not None:
+        told["frontier"] = _without_nothing(plan.frontier.model_dump(mode="json"))
+    return told
 
 
 def plan_toml(plan: Plan) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from sfumato._version import __version__
 from sfumato.atomic import clear_parts
 from sfumato.errors import PlanError
 from sfumato.progress import Progress, silent
+from sfumato.release.estimate import estimate_of
 from sfumato.release.folders import (
     disk_errors,
     exclusive,
@@ -23,10 +25,13 @@ from sfumato.release.folders import (
     refuse_foreign,
     write_text,
 )
+from sfumato.release.frontier_study import set_against
+from sfumato.release.parallel import assembled, crew_size
 from sfumato.release.plan import Plan
 from sfumato.release.reading import read_source
+from sfumato.release.search import search
 from sfumato.release.splitting import set_aside
-from sfumato.release.study import SourceFacts, Study, StudyRelease
+from sfumato.release.study import NotMade, SourceFacts, Study, StudyRelease
 from sfumato.release.workshop import Workshop
 
 __all__ = ["release_alone", "run"]
@@ -34,8 +39,17 @@ __all__ = ["release_alone", "run"]
 _OURS = ".lock"
 
 
-def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent) -> Study:
+def run(
+    plan: Plan | str | Path,
+    out: str | Path,
+    *,
+    jobs: int | None = 1,
+    progress: Progress = silent,
+) -> Study:
     """Make every release of a plan and evaluate them side by side.
+
+    Where the plan has a ``[frontier]``, the releases are also set against each other; one that
+    cannot be made then stops no other, but for the plan's first.
 
     Parameters
     ----------
@@ -44,6 +58,10 @@ def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent
     out
         The study's folder: a new or empty one, or that of an earlier run. A release that is
         finished there, from the same source by the same plan, is not made again.
+    jobs
+        How many releases are made at the same time, each in a process of its own; None is one for
+        each processor, as far as the memory goes. The releases are the same. With more than one a
+        script must be guarded by ``if __name__ == "__main__":``, as for all spawned processes.
     progress
         Told how far the work is.
 
@@ -69,11 +87,25 @@ def run(plan: Plan | str | Path, out: str | Path, *, progress: Progress = silent
             recover(out / release.name)
             refuse_foreign(out / release.name)
         workshop = _opened(plan, out, progress)
-        releases = tuple(workshop.release(release.name) for release in plan.releases)
-        study = Study(plan, out, workshop.facts, releases, __version__)
+        study = _made(workshop, jobs)
         _write_study(study)
         workshop.clear()
     return study
+
+
+def _made(workshop: Workshop, jobs: int | None) -> Study:
+    """Make what is not made yet; set the releases against each other if the plan asks for it."""
+    plan, facts = workshop.plan, workshop.facts
+    tolerant = plan.frontier is not None
+    expected = estimate_of(plan, facts.rows, facts.columns)
+    size = crew_size(jobs, len(plan.releases), expected.bytes_at_peak)
+    with assembled(workshop, size, tolerant=tolerant, costs=expected.by_release) as crew:
+        decided = search(plan, workshop.split.train.height, crew.measure)
+        made = crew.release(decided.chosen)
+    releases = tuple(one for one in made.values() if not isinstance(one, NotMade))
+    not_made = (*decided.not_made, *(one for one in made.values() if isinstance(one, NotMade)))
+    study = Study(plan, workshop.out, facts, releases, __version__)
+    return set_against(replace(study, search=decided, not_made=not_made)) if tolerant else study
 
 
 def release_alone(plan: Plan, folder: str | Path, *, progress: Progress = silent) -> StudyRelease:

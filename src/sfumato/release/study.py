@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from sfumato.anonymization.recoding import ColumnChange
     from sfumato.release.certificate import Certificate
     from sfumato.release.evaluation import Evaluation
+    from sfumato.release.frontier import Frontier
     from sfumato.release.invented import InventedPeople
     from sfumato.release.plan import Plan
+    from sfumato.release.search import Search
     from sfumato.release.verification import Verification
 
-__all__ = ["SourceFacts", "Study", "StudyRelease"]
+__all__ = ["NotMade", "SourceFacts", "Study", "StudyRelease"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class StudyRelease:
     verification: Verification
     evaluation: Evaluation
 
+    @property
+    def data_sha256(self) -> str:
+        """SHA-256 of the data file."""
+        return self.certificate.files[self.data_file]
+
     def to_dict(self) -> dict[str, Any]:
         """Return all but certificate and evaluation, which have files of their own."""
         values = {
@@ -130,6 +137,22 @@ class StudyRelease:
 
 
 @dataclass(frozen=True)
+class NotMade:
+    """A release of a plan that was not made.
+
+    Parameters
+    ----------
+    name
+        Of the release.
+    because
+        Why, as a sentence or its part.
+    """
+
+    name: str
+    because: str
+
+
+@dataclass(frozen=True)
 class Study:
     """A plan that was run.
 
@@ -145,6 +168,12 @@ class Study:
         The releases in the plan's order.
     sfumato
         The version that ran the plan.
+    not_made
+        Releases of the plan that could not be made, where the plan draws a frontier.
+    search
+        Which releases were left out and why, where the plan searches for some.
+    frontier
+        The releases set against each other, where the plan asks for it.
     """
 
     plan: Plan
@@ -152,6 +181,9 @@ class Study:
     source: SourceFacts
     releases: tuple[StudyRelease, ...]
     sfumato: str
+    not_made: tuple[NotMade, ...] = ()
+    search: Search | None = None
+    frontier: Frontier | None = None
 
     @property
     def name(self) -> str:
@@ -165,7 +197,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was run, as plain JSON values; each release's folder tells the rest."""
-        return {
+        told: dict[str, Any] = {
             "name": self.name,
             "sfumato": self.sfumato,
             "source": {**asdict(self.source), "notes": list(self.source.notes)},
@@ -176,11 +208,16 @@ class Study:
                     "technique": release.technique,
                     "of": release.of,
                     "verified": release.verification.passed,
-                    "data_sha256": release.certificate.files[release.data_file],
+                    "data_sha256": release.data_sha256,
                 }
                 for release in self.releases
             ],
         }
+        if self.frontier is not None:
+            told["not_made"] = [asdict(one) for one in self.not_made]
+            told["search"] = None if self.search is None else asdict(self.search)
+            told["frontier"] = self.frontier.to_dict()
+        return told
 
     def __getitem__(self, name: str) -> StudyRelease:
         """Return the release of that name."""

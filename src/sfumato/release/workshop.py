@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING
 from sfumato._version import __version__
 from sfumato.anonymization.recoding import ColumnChange, Recoding
 from sfumato.atomic import clear_parts
-from sfumato.errors import GuaranteeNotMet, SfumatoError
+from sfumato.errors import DataError, GuaranteeNotMet, SfumatoError
 from sfumato.evaluation import Figure, Learned, compare
 from sfumato.progress import Progress
-from sfumato.release.assessment import Compared, Origins, as_released, assess
+from sfumato.release.assessment import assess
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
 from sfumato.release.changes import all_changes, released_name
+from sfumato.release.compared import Compared, Origins, RealPeople, as_released, remaker
 from sfumato.release.evaluation import EVALUATION_FILE, Evaluation
 from sfumato.release.folders import (
     disk_errors,
@@ -33,7 +35,7 @@ from sfumato.release.making import Made, Origin, certify, fit, step_of
 from sfumato.release.memory import FileMemory
 from sfumato.release.plan import Plan, derived_seed
 from sfumato.release.release_folder import load_fitted, write_certificate, write_made
-from sfumato.release.splitting import Split
+from sfumato.release.splitting import Split, set_aside
 from sfumato.release.study import SourceFacts, Study, StudyRelease
 from sfumato.release.verification import verify
 from sfumato.synthesis.generator import Generator
@@ -65,6 +67,8 @@ class Workshop:
         The schema of the source.
     progress
         Told how far the work is.
+    sample
+        About how many rows are left to release, if ``split`` holds a sample of them only.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class Workshop:
         split: Split,
         schema: Schema,
         progress: Progress,
+        *,
+        sample: int | None = None,
     ) -> None:
         self.plan = plan
         self.out = out
@@ -82,19 +88,37 @@ class Workshop:
         self.split = split
         self.schema = schema
         self.progress = progress
+        self.sample = sample
         self._origins = {release.origin for release in plan.releases}
         self._kept: dict[str, Made] = {}
         self._learned: dict[str, tuple[Learned, ...]] = {}
+        self._on_sample: Workshop | None = None
+
+    @property
+    def baseline(self) -> tuple[Learned, ...]:
+        """What was learned from the plan's first release in this run, to compare others with."""
+        return self._learned.get(self.plan.releases[0].name, ())
+
+    @baseline.setter
+    def baseline(self, learned: tuple[Learned, ...]) -> None:
+        self._learned[self.plan.releases[0].name] = learned
+
+    def finished(self, name: str) -> StudyRelease | None:
+        """Return a release that an earlier run finished, or None."""
+        place = self.out / name
+        found = manifest(place)
+        fingerprint = self._fingerprint(name, with_evaluation=True)
+        if found is None or found.get("fingerprint") != fingerprint or not is_complete(place):
+            return None
+        return _read_release(place)
 
     def release(self, name: str) -> StudyRelease:
         """Return a finished release; make it if it is not finished yet."""
-        place, work = self.out / name, self.out / WORK_FOLDER / name
+        finished = self.finished(name)
+        if finished is not None:
+            return finished
+        work = self.out / WORK_FOLDER / name
         fingerprint = self._fingerprint(name, with_evaluation=True)
-        found = manifest(place)
-        if found is not None and found.get("fingerprint") == fingerprint and is_complete(place):
-            finished = _read_release(place)
-            if finished is not None:
-                return finished
         made = self._made(name)
         self._write(made, name, work / "release")
         evaluation = self._evaluation(name, made, work)
@@ -102,6 +126,36 @@ class Workshop:
         with disk_errors(work):
             shutil.rmtree(work)
         return release
+
+    def on_sample(self, rows: int) -> Workshop:
+        """Return a workshop for a sample of the rows, measured against the same control people.
+
+        Parameters
+        ----------
+        rows
+            About how many rows, at most half of them: whole persons, drawn by the plan's seed.
+        """
+        if self._on_sample is None or self._on_sample.sample != rows:
+            seed = derived_seed(self.plan.seed, "sample of rows", str(rows))
+            share = min(0.5, rows / max(1, self.split.train.height))
+            drawn = set_aside(self.split.train, self.schema, share, seed).control
+            split = replace(self.split, train=drawn)
+            out = self.out / WORK_FOLDER / f"sample-{rows}"
+            self._on_sample = Workshop(
+                self.plan, out, self.facts, split, self.schema, self.progress, sample=rows
+            )
+        return self._on_sample
+
+    def measure(self, name: str) -> Evaluation:
+        """Make a release and measure it without handing it out; kept for going on."""
+        fingerprint = self._fingerprint(name, with_evaluation=True)
+        place = self.out / f"{name}-{fingerprint[:16]}.json"
+        if place.is_file():
+            with suppress(DataError):
+                return Evaluation.read(place)
+        evaluation = self._evaluation(name, self._made(name), self.out / name)
+        evaluation.write(place)
+        return evaluation
 
     def clear(self) -> None:
         """Remove what was kept for going on, after everything is finished."""
@@ -160,7 +214,7 @@ class Workshop:
         release = self.plan.release(name)
         recodings = self._recodings(name)
         compared = self._compared(name, made, recodings)
-        baseline = self._learned.get(self.plan.releases[0].name, ())
+        baseline = self.baseline
         evaluation = assess(
             compared,
             self.plan.evaluation,
@@ -197,6 +251,16 @@ class Workshop:
             control = control if control.height else None
         synthetic = made.generator is not None
         origins = None if synthetic else self._origin_rows(recodings)
+        lineage = self.plan.lineage(name)
+        people = RealPeople.of(
+            self.split.train if origins is None else origins.rows,
+            self.split.control,
+            self.schema,
+            all_changes(recodings) if recodings else None,
+            remaker(lineage[0].built(self.plan.seed, self.plan.base), self.schema)
+            if len(lineage) == 1
+            else None,
+        )
         return Compared(
             name,
             made.data,
@@ -207,6 +271,7 @@ class Workshop:
             made.persons,
             synthetic,
             origins,
+            people,
         )
 
     def _origin_rows(self, recodings: Sequence[Recoding]) -> Origins:
@@ -303,7 +368,13 @@ class Workshop:
             plan.pop("evaluation")
             for release in plan["release"]:
                 release.pop("why", None)
-        decides = {"plan": plan, "source": self.facts.sha256, "sfumato": __version__}
+        decides: dict[str, object] = {
+            "plan": plan,
+            "source": self.facts.sha256,
+            "sfumato": __version__,
+        }
+        if self.sample is not None:
+            decides["sample"] = self.sample
         text = json.dumps(decides, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -16,10 +16,13 @@ __all__ = ["render_evaluation"]
 
 _SECTIONS = (
     Section("summary", "In plain words", "evaluation_summary.html"),
-    Section("risks", "Who could be found", "risks.html"),
+    Section("integrity", "The file itself", "integrity.html"),
+    Section("risks", "The evidence: who could be found", "risks.html"),
     Section("losses", "What the cells no longer say", "losses.html"),
+    Section("uses", "What it is still good for", "uses.html"),
     Section("learning", "What can be learned", "learning.html"),
     Section("distributions", "Distributions beside the real ones", "distributions.html"),
+    Section("inputs", "What was compared", "inputs.html"),
     Section("limits", "Limits, and where the methods come from", "limits.html"),
 )
 

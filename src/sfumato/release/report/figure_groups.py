@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sfumato.release.report.families import FAMILIES, family_of
 from sfumato.release.report.readings import Reading, reading
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from sfumato.evaluation import Figure
     from sfumato.release.evaluation import Evaluation
 
-__all__ = ["FigureGroup", "FigureRow", "figure_groups", "left_out"]
+__all__ = ["FigureGroup", "FigureRow", "by_family", "figure_groups", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class FigureGroup:
     version; then each row says its own.
     """
 
+    key: str
     name: str
     meaning: str
     method: str
     direction: str
     source: str
+    not_shown: str
     rows: tuple[FigureRow, ...]
 
     @property
@@ -115,9 +118,33 @@ def figure_groups(
         meaning = _shared([row.figure.meaning for row in rows if row.figure.computed])
         method = _shared([row.figure.interval_method for row in rows if row.figure.interval])
         groups.append(
-            FigureGroup(figure.name, meaning, method, figure.direction, figure.source, rows)
+            FigureGroup(
+                key,
+                figure.name,
+                meaning,
+                method,
+                figure.direction,
+                figure.source,
+                figure.not_shown,
+                rows,
+            )
         )
     return tuple(groups)
+
+
+def by_family(
+    groups: Sequence[FigureGroup],
+) -> tuple[tuple[str, str, tuple[FigureGroup, ...]], ...]:
+    """Return (title, question, figures) for each question that figures answer; the rest last."""
+    found = []
+    for family in FAMILIES:
+        own = tuple(group for group in groups if family_of(group.key) is family)
+        if own:
+            found.append((family.title, family.question, own))
+    rest = tuple(group for group in groups if family_of(group.key) is None)
+    if rest:
+        found.append(("Other searches", "", rest))
+    return tuple(found)
 
 
 def _shared(texts: Sequence[str]) -> str:

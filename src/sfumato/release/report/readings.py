@@ -1,7 +1,9 @@
 """How a figure may be read: never as safe, never without what it must be compared to.
 
-Three outcomes where a search was sampled: evidence; no evidence at a stated sensitivity; not enough
-data to say. A figure that was counted over the whole file is exact and is called so.
+A figure that was tested has one of three outcomes: evidence of a leak, no evidence at a stated
+sensitivity, not enough data to say; the error of all tests of an evaluation together is kept
+(Holm). A figure that was counted over the whole file is exact and is called so; one that has an
+interval and no test is only described.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sfumato.evaluation.outcomes import Outcome as Tested
+from sfumato.evaluation.outcomes import outcome
 from sfumato.release.report.wording import amount, number
 
 if TYPE_CHECKING:
@@ -20,7 +24,14 @@ __all__ = ["WIDE_INTERVAL", "Reading", "reading"]
 WIDE_INTERVAL = 0.10
 
 Outcome = Literal[
-    "exact", "no interval", "evidence", "expected", "none seen", "not enough", "not computed"
+    "exact",
+    "no interval",
+    "evidence",
+    "beyond",
+    "expected",
+    "none seen",
+    "not enough",
+    "not computed",
 ]
 
 _WIDE = (
@@ -41,9 +52,9 @@ class Reading:
 def reading(figure: Figure, *, rows_are_people: bool = False) -> Reading:
     """Return what a risk figure says, and what it does not say.
 
-    A figure with an interval is compared to its control (people who are not in the release), or
-    else to its baseline (chance). Where the interval spans the comparison, the reader is told the
-    largest excess that it leaves room for; where it is wide, that nothing can be said.
+    A tested figure is read by its p-value for all tests together. Another one with an interval is
+    compared to its control (people who are not in the release), or else to its baseline (chance);
+    where the interval is wide, nothing can be said.
 
     Parameters
     ----------
@@ -55,6 +66,8 @@ def reading(figure: Figure, *, rows_are_people: bool = False) -> Reading:
     """
     if figure.value is None:
         return Reading("not computed", "not computed", f"Not computed: {figure.because}.")
+    if figure.p_value is not None:
+        return _tested(figure, rows_are_people=rows_are_people)
     if figure.interval is None:
         if figure.interval_method.startswith("exact") or figure.unit != "share":
             return Reading("exact", "exact count", "")
@@ -64,23 +77,52 @@ def reading(figure: Figure, *, rows_are_people: bool = False) -> Reading:
     reference = figure.control if figure.control is not None else figure.baseline
     if reference is None:
         if wide:
-            return Reading("not enough", "not enough evidence", _WIDE)
+            return Reading("not enough", "not enough data", _WIDE)
         return Reading("no interval", "nothing to compare", "There is no control to compare it to.")
-    against = "people who are not in the release" if figure.control is not None else "chance"
+    against = _against(figure)
     lower_is_worse = figure.direction == "higher is better"
     beyond = high < reference if lower_is_worse else low > reference
-    chance = "" if figure.p_value is None else f" (p {_probability(figure.p_value)})"
     if beyond and rows_are_people:
         return Reading("expected", "as it was made", _OWN_ROWS)
     if beyond:
         excess = _gap(abs(figure.value - reference), figure.unit)
-        sentence = f"The interval lies beyond what {against} would give{chance}: by {excess}."
-        return Reading("evidence", "evidence of a leak", sentence)
+        sentence = (
+            f"The interval lies beyond what {against} would give: by {excess}. It was not tested "
+            "together with the others, so chance alone may have done it."
+        )
+        return Reading("beyond", "beyond its control", sentence)
     if wide:
-        return Reading("not enough", "not enough evidence", _WIDE)
+        return Reading("not enough", "not enough data", _WIDE)
     room = _gap(max(0.0, reference - low if lower_is_worse else high - reference), figure.unit)
-    sentence = f"No more than {against} would give{chance}; up to {room} more cannot be ruled out."
+    sentence = f"No more than {against} would give; up to {room} more cannot be ruled out."
     return Reading("none seen", "no excess seen", sentence)
+
+
+def _tested(figure: Figure, *, rows_are_people: bool) -> Reading:
+    reference = figure.control if figure.control is not None else figure.baseline
+    excess = (figure.value or 0.0) - (reference or 0.0)
+    chance = f"p {_probability(figure.p_value or 0.0)}"
+    if figure.adjusted is not None:
+        chance += f", for all tests together {_probability(figure.adjusted)}"
+    said = outcome(figure)
+    if said == Tested.EVIDENCE:
+        if rows_are_people and figure.baseline is not None and figure.control is None:
+            return Reading("expected", "as it was made", _OWN_ROWS)
+        sentence = f"{_gap(excess, figure.unit)} more than {_against(figure)} ({chance})."
+        return Reading("evidence", "evidence of a leak", sentence)
+    noticed = ""
+    if figure.detectable is not None:
+        gap = _gap(figure.detectable, figure.unit)
+        noticed = f" An excess of {gap} or more would have been noticed in 4 of 5 cases."
+    if said == Tested.NOT_ENOUGH:
+        sentence = f"Too few people to tell a safe release from an unsafe one ({chance}).{noticed}"
+        return Reading("not enough", "not enough data", sentence)
+    sentence = f"No more than {_against(figure)}, as far as can be seen ({chance}).{noticed}"
+    return Reading("none seen", "no evidence", sentence)
+
+
+def _against(figure: Figure) -> str:
+    return "people who are not in the release" if figure.control is not None else "chance"
 
 
 _OWN_ROWS = (

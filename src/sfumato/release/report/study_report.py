@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sfumato.release.report import chart_style, palette
 from sfumato.release.report.distributions import distributions
-from sfumato.release.report.figure_groups import figure_groups, left_out
+from sfumato.release.report.families import FAMILIES
+from sfumato.release.report.figure_groups import by_family, figure_groups, left_out
+from sfumato.release.report.frontier_section import frontier_content, shown_releases
 from sfumato.release.report.invented_rows import invented_lines
 from sfumato.release.report.learning import SCORES, contests, leaks, positives, scored
 from sfumato.release.report.learning_charts import score_chart
@@ -16,6 +19,8 @@ from sfumato.release.report.page import Section, render
 from sfumato.release.report.readings import WIDE_INTERVAL
 from sfumato.release.report.roles import role_groups
 from sfumato.release.report.summary import card, noisy_columns, opening, release_line
+from sfumato.release.report.uses import by_use, use_of
+from sfumato.release.report.verdict import verdict
 from sfumato.release.report.wording import listing, plural
 
 if TYPE_CHECKING:
@@ -30,17 +35,23 @@ __all__ = ["evaluation_content", "render_study"]
 
 _SECTIONS = (
     Section("summary", "In plain words", "summary.html"),
+    Section("attacks", "What the attacks found", "verdict.html"),
     Section("source", "The source and its columns", "source.html"),
     Section("changes", "What was done to each column, and why", "changes.html"),
     Section("invented", "Invented people, before and after", "invented.html"),
     Section("distributions", "Distributions side by side", "distributions.html"),
     Section("learning", "What can be learned", "learning.html"),
+    Section("uses", "What it is still good for", "uses.html"),
     Section("losses", "What the cells no longer say", "losses.html"),
-    Section("risks", "Who could be found", "risks.html"),
+    Section("integrity", "The file itself", "integrity.html"),
+    Section("risks", "The evidence: who could be found", "risks.html"),
     Section("promises", "What is promised, and what is not", "promises.html"),
     Section("making", "How it was made", "making.html"),
     Section("limits", "Limits, and where the methods come from", "limits.html"),
 )
+
+
+_FRONTIER = Section("frontier", "Risk against use", "frontier.html")
 
 
 def render_study(study: Study) -> str:
@@ -52,6 +63,9 @@ def render_study(study: Study) -> str:
         A plan that was run. No cell of the source or of a release is printed; what looks like a
         person's row was invented.
     """
+    whole = study
+    shown = shown_releases(study)
+    study = replace(study, releases=tuple(one for one in study.releases if one.name in shown))
     versions = {release.name: place for place, release in enumerate(study.releases)}
     evaluations = {release.name: release.evaluation for release in study.releases}
     names = listing([release.name for release in study.releases])
@@ -60,10 +74,11 @@ def render_study(study: Study) -> str:
         title=f"{study.name}: study report",
         kind="Study report",
         heading=study.name,
-        subtitle=f"{study.source.name}, {plural(len(versions), 'version')} side by side: {names}.",
+        subtitle=_subtitle(whole, names, len(versions)),
         sfumato=study.sfumato,
-        sections=_SECTIONS,
+        sections=_SECTIONS if study.frontier is None else (_FRONTIER, *_SECTIONS),
         study=study,
+        **frontier_content(whole),
         source=study.source,
         opening=opening(study.source, study.releases),
         cards=[card(release, versions[release.name]) for release in study.releases],
@@ -95,6 +110,16 @@ def render_study(study: Study) -> str:
             list(study.source.roles),
             [release.name for release in study.releases if not release.synthetic],
         ),
+    )
+
+
+def _subtitle(study: Study, names: str, shown: int) -> str:
+    source = study.source.name
+    if shown == len(study.releases):
+        return f"{source}, {plural(shown, 'version')} side by side: {names}."
+    return (
+        f"{source}, {plural(len(study.releases), 'release')} set against each other, {shown} of "
+        f"them side by side: {names}. Each of the others has a report of its own in its folder."
     )
 
 
@@ -134,12 +159,24 @@ def evaluation_content(
     risks = figure_groups(
         {name: _without_bins(item.risks) for name, item in evaluations.items()}, rows_are_people
     )
-    counted = [group for group in risks if group.exact]
+    exact = [group for group in risks if group.exact]
+    counted = [group for group in exact if "/" not in group.key]
     drawn = (
         score_chart(learned, versions, "auc", "AUC"),
         score_chart(learned, versions, "average_precision", "Average precision"),
     )
     return {
+        "uses": by_use(figure_groups({name: _uses(item) for name, item in evaluations.items()})),
+        "regressions": {
+            name: item.use.regression
+            for name, item in evaluations.items()
+            if item.use is not None
+            and item.use.regression is not None
+            and item.use.regression.terms
+        },
+        "verdicts": {name: verdict(item) for name, item in evaluations.items()},
+        "families": FAMILIES,
+        "integrity": {name: _checked(item) for name, item in evaluations.items()},
         "versions": versions,
         "colours": palette.SERIES,
         "dashes": [" ".join(map(str, dash)) for dash in chart_style.DASHES],
@@ -152,6 +189,8 @@ def evaluation_content(
         "score_charts": [chart for chart in drawn if chart is not None],
         "positives": positives(learned),
         "counted": counted,
+        "measured": [group for group in exact if "/" in group.key],
+        "judgements": {name: item.judgements for name, item in evaluations.items()},
         "counted_in": [
             name
             for name in evaluations
@@ -159,7 +198,7 @@ def evaluation_content(
         ],
         "class_shares": class_shares(evaluations, versions),
         "losses": losses(evaluations, versions),
-        "searched": [group for group in risks if group.measured and not group.exact],
+        "searched": by_family([group for group in risks if group.measured and not group.exact]),
         "assessed": {name: versions[name] for name in evaluations},
         "fidelity_groups": figure_groups(
             {name: fidelity.figures for name, fidelity in fidelities.items()}
@@ -168,6 +207,22 @@ def evaluation_content(
         "not_run": left_out(evaluations),
         "wide_interval": WIDE_INTERVAL,
         "sources": _sources(evaluations),
+    }
+
+
+def _uses(evaluation: Evaluation) -> dict[str, Figure]:
+    return {key: one for key, one in evaluation.utility.items() if use_of(key) is not None}
+
+
+def _checked(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the checks of the file that failed, and how many were made and could not be."""
+    made = [one for one in evaluation.integrity if one.status in ("passed", "failed")]
+    worst = ("leak", "fault", "look")
+    failed = [one for one in made if one.status == "failed"]
+    return {
+        "failed": sorted(failed, key=lambda one: worst.index(one.severity)),
+        "made": len(made),
+        "apart": len(evaluation.integrity) - len(made),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sfumato.release.report.readings import reading
+from sfumato.release.report.verdict import verdict
 from sfumato.release.report.wording import (
     amount,
     interval,
@@ -116,12 +117,18 @@ def card(release: StudyRelease, place: int) -> Card:
         headline=headline,
         learned=learned,
         found=(
+            *_attacked(release.evaluation),
             *found_sentences(release.evaluation, synthetic=release.synthetic),
             *_noise_sentence(release),
         ),
         promised=tuple(promised),
         not_promised=certificate.not_promised[:2],
     )
+
+
+def _attacked(evaluation: Evaluation) -> tuple[str, ...]:
+    said = verdict(evaluation)
+    return (said.headline,) if said.tests else ()
 
 
 def _technique(release: StudyRelease) -> str:
@@ -207,9 +214,7 @@ def found_sentences(evaluation: Evaluation, *, synthetic: bool | None = None) ->
     risks = evaluation.risks
     found = [_counted(risks[key], words) for key, words in counted.items() if key in risks]
     if synthetic is not False:
-        leaks = [key for key, figure in risks.items() if reading(figure).outcome == "evidence"]
-        searched = dict.fromkeys((*_SEARCHED, *leaks))
-        found += [_searched(risks[key]) for key in searched if key in risks]
+        found += [_searched(risks[key]) for key in _SEARCHED if key in risks]
     if not found:
         return ("Not measured.",)
     first = {True: (_NOBODY,), False: (_PEOPLE,), None: ()}[synthetic]
