@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.anonymization import Mondrian
@@ -126,6 +126,7 @@ def test_dates_are_numbers():
     assert _cost(tables, "born").max() == GRID
 
 
+@settings(deadline=None)
 @given(st.permutations(range(4)), st.permutations(["age", "sex", "illness"]))
 def test_order_type_and_index_change_nothing(rows, names):
     plain = AttackTables.of(REAL, REAL, CONTROL, SCHEMA)

@@ -175,7 +175,7 @@ MISSING = pl.DataFrame(
 
 @pytest.mark.parametrize(
     ("released", "members", "controls"),
-    [part for part in itertools.product([EMPTY, ONE, MISSING], repeat=3)],
+    list(itertools.product([EMPTY, ONE, MISSING], repeat=3)),
 )
 def test_any_tables_give_figures(released, members, controls):
     found = Copies().run(AttackTables.of(released, members, controls, Schema()), seed=1)

@@ -292,7 +292,7 @@ def test_a_copy_in_disguise_is_found(controls):
     found = MembershipByMatching(plantings=0).run(tables, seed=1)
     assert found["leaked_share"].value > 0.9
     if controls > 2_000:
-        # among 100 highest of 2,100 people 95 are members by chance: too few controls to say by rank
+        # with 100 controls, 95 of 100 of the highest are members by chance: ranks cannot tell
         assert found["membership/matching/top"].p_value < 1e-3
 
 

@@ -242,8 +242,8 @@ class Matcher:
             low[:, place], high[:, place] = number.ends(here)
             tie[:, place], spread[:, place] = number.ratios(here, counted=counted)
         by_tree: dict[str, CategoryLinkage | NumberLinkage] = {}
-        for linkage in (*self.categories, *self.numbers):
-            by_tree[linkage.name] = linkage
+        by_tree |= {linkage.name: linkage for linkage in self.categories}
+        by_tree |= {linkage.name: linkage for linkage in self.numbers}
         codes = [by_tree[one.name].tree_codes(one) for one in shown]
         cells = Cells(tuple(codes), (), ())
         tree, itself = self.tree, 1.0 if counted else 0.0

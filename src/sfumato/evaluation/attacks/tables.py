@@ -363,7 +363,8 @@ def _exact_categories(aligned: AlignedColumn) -> AttackColumn:
     for content, state in zip(aligned.content, aligned.state, strict=True):
         where = np.where(state == MISSING, labels, content.astype(np.int64))
         code = place[where]
-        code[state == SUPPRESSED] = STAR
+        # a real cell "*" is one whose value is not known
+        code[state == SUPPRESSED] = STAR if not codes else labels
         codes.append(code.astype(np.int32))
     return _category(aligned.name, codes[0], codes[1], labels + 1, None)
 
