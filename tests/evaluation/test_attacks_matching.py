@@ -64,7 +64,11 @@ def brute_scores(tables, matcher):
                 near = np.abs(known - shown) / (0.01 * column.width)
                 near = near[near <= 4 + 1e-9]
                 density = max((np.exp(-0.5 * near**2).sum() - 1) / pooled, 0.5 / pooled)
-                moved = np.exp(-0.5 * ((int(away * 16) + 0.5) / 16) ** 2) if away <= 4 else 0.0
+                moved = (
+                    np.exp(-0.5 * ((int((away + 1e-7) * 16) + 0.5) / 16) ** 2)
+                    if away <= 4 + 1e-7
+                    else 0.0
+                )
                 moved = moved * 0.995 / density + 0.005
                 if shown == had:
                     tie = 0.995 / (max((known == shown).sum() - 1, 0.5) / pooled) + 0.005
@@ -72,7 +76,7 @@ def brute_scores(tables, matcher):
                     continue
                 exact *= 0.005
                 noisy *= moved
-                differ += not away <= 4
+                differ += not away <= 4 + 1e-7
             if differ <= matcher.most:
                 ratio[row, person] = (kept + redrawn) * (exact + noisy) / 4 / together[row]
     others = ratio.sum(axis=1, keepdims=True) - ratio

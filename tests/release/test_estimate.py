@@ -70,3 +70,15 @@ def test_times_are_told_in_round_words(seconds, text):
 
     found = Estimate(1000, 3, (EstimatedStep("work", seconds),), 2e9)
     assert f"roughly {text} and 2.0 GB" in found.describe()[1]
+
+
+def test_attacks_are_counted_by_their_number_and_by_the_people_attacked(plan_file):
+    text = plan_file.read_text()
+
+    def seconds(attacks):
+        plan_file.write_text(text.replace("[evaluation]\n", f"[evaluation]\nattacks = {attacks}\n"))
+        return estimate(Plan.read(plan_file)).seconds
+
+    none, few, all_of_them = seconds("{ only = [] }"), seconds("{ most = 20 }"), seconds("{}")
+    assert none < few < all_of_them
+    assert seconds("{ most = 0 }") == none

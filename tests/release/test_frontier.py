@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.evaluation import Figure
@@ -276,6 +276,7 @@ POINTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(POINTS)
 def test_dominance_is_what_comparing_each_two_gives(points):
     found = drawn(
@@ -307,6 +308,7 @@ def test_dominance_is_what_comparing_each_two_gives(points):
         assert not best.dominated_by
 
 
+@settings(deadline=None)
 @given(POINTS, st.randoms(use_true_random=False))
 def test_the_order_of_the_releases_does_not_matter_but_for_ties(points, random):
     candidates = [
@@ -359,6 +361,7 @@ def test_there_is_no_picture_where_nothing_has_a_place():
     assert frontier_chart(drawn([candidate("a", {})]), {"mondrian": 0}) is None
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 680), st.floats(0, 430)), min_size=1, max_size=6, unique=True)
 )

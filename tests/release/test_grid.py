@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.cli.frontier_starter import frontier_plan
@@ -27,6 +27,7 @@ def test_a_table_without_a_grid_is_itself():
     assert expanded(table) == (table,)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["k", "suppression_limit", "seed", "choose"]),

@@ -6,7 +6,7 @@ import signal
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.errors import (
@@ -303,6 +303,7 @@ def test_who_is_alone_stops_at_the_first_error_unless_told_otherwise(workshop, m
         Alone(workshop, tolerant=True).release(["grouped"])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 64), st.integers(1, 40), st.floats(1e8, 1e10), st.floats(1e9, 1e12))
 def test_a_crew_is_never_larger_than_asked_for_than_its_work_or_than_the_memory(
     jobs, releases, each, memory
@@ -353,6 +354,7 @@ def test_a_random_search_draws_by_the_plans_seed_and_keeps_the_first(plan_file):
     assert len(drawn) > 5
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 50), st.integers(100, 10_000), st.integers(300, 10**6))
 def test_halving_ends_at_the_number_wanted_and_never_takes_more_than_half_of_the_rows(
     releases, candidates, rows, most

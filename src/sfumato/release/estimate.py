@@ -40,7 +40,9 @@ _FIT_AND_APPLY = {
     "top-down-greedy": 3e-6,
 }
 _UNKNOWN_TECHNIQUE = 1e-6
-_MEASURE = 6e-7  # fidelity, classes and hashes, seconds per cell
+_MEASURE = 2.4e-6  # fidelity, classes and hashes, seconds per cell
+_ATTACK = 1.3e-6  # seconds per attack and released cell
+_ATTACKED = 3e-5  # seconds per attack and cell of the people attacked
 _CLOSEST = 1.2e-8  # seconds per cell and hundred sampled rows
 _REPORT = 4.0  # seconds per release
 _SHOWN = 6  # releases that a report with a frontier shows side by side
@@ -233,11 +235,10 @@ def _release_steps(
     if makes(technique(release.technique)) == "generator" and release.rows is not None:
         made += release.rows * columns * per_cell
     closest = plan.evaluation.risk.sample / 100 * cells * _CLOSEST
+    measured = cells * _MEASURE + closest + _REPORT + _attacks(plan, rows, columns)
     steps = [
         EstimatedStep(f"making {release.name!r}", made, release.name),
-        EstimatedStep(
-            f"measuring {release.name!r}", cells * _MEASURE + closest + _REPORT, release.name
-        ),
+        EstimatedStep(f"measuring {release.name!r}", measured, release.name),
     ]
     learning = plan.evaluation.learning
     has_target = (plan.evaluation.target or plan.schema.target) is not None
@@ -253,6 +254,18 @@ def _release_steps(
                 for protocol in learning.protocols_of(release.name)
             ]
     return steps
+
+
+def _attacks(plan: Plan, rows: int, columns: int) -> float:
+    """Return the seconds of all attacks on one release."""
+    from sfumato.evaluation.attacks.suite import attack_names
+
+    attacks = plan.evaluation.attacks
+    if attacks.most == 0 or plan.control == 0:
+        return 0.0
+    many = len(attack_names() if attacks.only is None else attacks.only)
+    people = sum(min(attacks.most, rows * share) for share in (plan.control, 1 - plan.control))
+    return many * columns * (rows * _ATTACK + people * _ATTACKED)
 
 
 def _training(

@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 _LEAST = 1e-3
 _STEPS = 16  # of the table of the kernel, a standard deviation
 _REACH = 4.0
+_SLACK = 1e-7  # so that a change of units does not move a number over a step
 
 
 @njit(cache=True)
@@ -159,8 +160,8 @@ def _likelihoods(
                 verbatim = False
                 exact *= changed[2]
                 away = abs(value - lower) * scale[k]
-                if lower == upper and away <= _REACH:
-                    noisy *= kernel[int(away * _STEPS)] * spread[row, k] + changed[2]
+                if lower == upper and away <= _REACH + _SLACK:
+                    noisy *= kernel[int((away + _SLACK) * _STEPS)] * spread[row, k] + changed[2]
                 else:
                     differing += 1
                     noisy *= changed[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -57,9 +58,6 @@ class MembershipByMatching(Attack):
         Most pairs of a released row and a person; of more people some are drawn at random.
     plantings
         How often copies are planted to learn how few are noticed; 0 leaves it out.
-    tests
-        How many tests of the evaluation share an error of 5 %: a planted leak counts as noticed if
-        the smallest p-value times this many is at most 0.05.
     """
 
     knowledge: ClassVar[str] = (
@@ -71,7 +69,6 @@ class MembershipByMatching(Attack):
     vulnerable: float = Field(default=0.05, ge=0, le=1)
     comparisons: int = Field(default=4_000_000_000, ge=1)
     plantings: int = Field(default=40, ge=0)
-    tests: int = Field(default=4, ge=1)
 
     def run(
         self, tables: AttackTables, *, seed: int, progress: Progress = silent
@@ -102,7 +99,6 @@ class MembershipByMatching(Attack):
                     tables,
                     seed=seed,
                     plantings=self.plantings,
-                    tests=self.tests,
                     matcher=matcher,
                     matched=matched,
                 )
@@ -129,9 +125,12 @@ class MembershipByMatching(Attack):
         found["leaked_share"] = _share(estimate, tables, because)
         if self.plantings:
             for leak in LEAKS:
-                found[f"planting/{leak}"] = _planted(
-                    leak, detectable.get(leak), because, self.tests
-                )
+                found[f"planting/{leak}"] = _planted(leak, detectable.get(leak), because)
+        noisy = detectable.get("noisy")
+        if noisy is not None and noisy.people is not None:
+            top = found["membership/matching/top"]
+            noticed = noisy.people / max(tables.n_members, 1)
+            found["membership/matching/top"] = replace(top, detectable=noticed)
         return found
 
 
@@ -248,7 +247,7 @@ _COPIES: dict[str, str] = {
 }
 
 
-def _planted(leak: Leak, found: DetectableLeak | None, because: str, tests: int) -> Figure:
+def _planted(leak: Leak, found: DetectableLeak | None, because: str) -> Figure:
     name = f"minimum detectable leak: people {_COPIES[leak]}"
     if found is not None and found.people is None:
         because = (
@@ -269,7 +268,7 @@ def _planted(leak: Leak, found: DetectableLeak | None, because: str, tests: int)
         source=_PLANTED,
         interval_method=(
             f"{found.plantings} plantings in this release; noticed if a test of copies or of "
-            f"matching has a p-value of at most 0.05 / {tests}"
+            "matching is evidence, all tests taken together"
         ),
         attacks=found.plantings,
         not_shown="It does not hold for copies that were changed more, or in other ways.",

@@ -8,7 +8,7 @@ does not help.
 
 References
 ----------
-O. Tierny et al. (2025, arXiv 2512.16284): risk inserted on purpose shows what a metric misses; J.
+"Deliberate risk insertion" (2025, arXiv 2512.16284): planted risk shows what a metric misses; J.
 Cohen, "Statistical Power Analysis for the Behavioral Sciences" (1988), chapter 1, for four in five.
 """
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from sfumato.evaluation.attacks.error_shares import ERROR_SHARES
 from sfumato.evaluation.attacks.highest_scores import RankWeights, depth_of, savage_weights
 from sfumato.evaluation.attacks.matching import Matched, Matcher
 from sfumato.evaluation.attacks.planted_copies import planted_copies
@@ -43,8 +44,8 @@ _MOST = 600
 _MOST_SHARE = 0.1
 _ENOUGH = 0.9  # of the plantings, so that four in five find it when planted anew
 _VULNERABLE = 0.05
-_TESTS = 4
 _ROUNDS = 2
+_NEGLIGIBLE = 1e-3  # of the total that is needed to be among the highest
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ def minimum_detectable_leak(
     seed: int,
     plantings: int = 40,
     level: float = 0.05,
-    tests: int = _TESTS,
     matcher: Matcher | None = None,
     matched: Matched | None = None,
 ) -> dict[Leak, DetectableLeak]:
@@ -91,10 +91,8 @@ def minimum_detectable_leak(
     plantings
         How often leaks of each kind are planted, at least 1.
     level
-        Error of all tests together, 0 to 1.
-    tests
-        How many tests share it: the smallest p-value counts times this many. By default the four
-        that look for copies; give the number of all tests of an evaluation to plan for Holm.
+        Error of all tests of the evaluation together, 0 to 1, of which the four that look for
+        copies have their shares.
     matcher, matched
         What matching has found already, to save work.
 
@@ -102,9 +100,9 @@ def minimum_detectable_leak(
     -----
     "verbatim" and "noisy" copy people at random, "outliers" copies noisily those who stand out
     most. Copies are added beside the released rows. Their likelihood ratios are computed once; a
-    planting only adds them up, which is exact.
+    planting only adds up those of at least a thousandth of what the highest scores need.
     """
-    planted = _Planted.of(tables, matcher, matched, level / max(tests, 1), seed)
+    planted = _Planted.of(tables, matcher, matched, level, seed)
     return {
         leak: planted.smallest(leak, place, plantings, seed) for place, leak in enumerate(LEAKS)
     }
@@ -114,12 +112,13 @@ def minimum_detectable_leak(
 class _Group:
     """People among whom the highest scores are tested."""
 
+    key: str
     inside: Flags
     reached: float
     law: RankWeights
 
     @classmethod
-    def of(cls, inside: Flags, totals: Floats, share: float, seed: int) -> _Group | None:
+    def of(cls, key: str, inside: Flags, totals: Floats, share: float, seed: int) -> _Group | None:
         """Return the group, or None if it is too small."""
         people = int(inside.sum())
         members = round(share * people)
@@ -128,7 +127,7 @@ class _Group:
         depth = depth_of(people)
         reached = float(np.sort(totals[inside])[people - depth])
         law = RankWeights.of(savage_weights(depth), members, people, seed=seed)
-        return cls(inside, reached, law)
+        return cls(key, inside, reached, law)
 
     def p_value(self, totals: Floats, member: Flags) -> float:
         """Return the p-value after some totals have grown, so that none below matters."""
@@ -166,8 +165,11 @@ class _Planted:
         standing_out = np.zeros(people, np.bool_)
         standing_out[vulnerable(tables, _VULNERABLE)] = True
         groups = [
-            _Group.of(inside, totals, share, seed)
-            for inside in (np.ones(people, np.bool_), standing_out)
+            _Group.of(key, inside, totals, share, seed)
+            for key, inside in (
+                ("membership/matching/top", np.ones(people, np.bool_)),
+                ("membership/matching/vulnerable/top", standing_out),
+            )
         ]
         return cls(
             tables,
@@ -195,7 +197,12 @@ class _Planted:
         copies = 0
         for _ in range(1 if kind == "verbatim" else _ROUNDS):
             # the more copies a release holds, the less odd is each: as many as were needed before
-            listed = self.matcher.match_each(shown, copies=float(copies))
+            starts, persons, ratios = self.matcher.match_each(shown, copies=float(copies))
+            row = np.repeat(np.arange(len(sources)), np.diff(starts))
+            matter = ratios >= _NEGLIGIBLE * min(
+                (group.reached for group in self.groups), default=0.0
+            )
+            listed = row[matter], persons[matter], ratios[matter]
             for planting in range(plantings):
                 own = np.random.default_rng([seed, place, planting])
                 needed[planting] = self._needed(leak, sources, listed, apart, own)
@@ -214,8 +221,7 @@ class _Planted:
         random: np.random.Generator,
     ) -> int:
         """Return the fewest copies noticed with one deal of labels; beyond the most if none is."""
-        starts, persons, ratios = listed
-        row = np.repeat(np.arange(len(sources)), np.diff(starts))
+        row, persons, ratios = listed
         drawn, dealt = random.permutation(len(sources)), random.permutation(len(self.totals))
         low, high = 0, self.most + 1
         while high - low > 1:
@@ -257,25 +263,21 @@ class _Planted:
         copied: Integers,
         apart: Integers,
     ) -> float:
-        """Return the smallest p-value of the tests that look for copies."""
+        """Return the smallest p-value of the tests that look for copies, over its error share."""
         from scipy.stats import hypergeom
 
         totals = self.totals + np.bincount(persons, ratios, minlength=len(self.totals))
         least = self.least.copy()
         least[copied] = np.minimum(least[copied], apart)
-        p_values = [group.p_value(totals, member) for group in self.groups]
-        for most in (0, 1):
+        p_values = [
+            group.p_value(totals, member) / ERROR_SHARES[group.key] for group in self.groups
+        ]
+        for most, key in ((0, "copies/exact"), (1, "copies/all_but_one")):
             hit = least <= most
-            p_values.append(
-                float(
-                    hypergeom.sf(
-                        int((hit & member).sum()) - 1,
-                        len(member),
-                        int(hit.sum()),
-                        int(member.sum()),
-                    )
-                )
+            p_value = hypergeom.sf(
+                int((hit & member).sum()) - 1, len(member), int(hit.sum()), int(member.sum())
             )
+            p_values.append(float(p_value) / ERROR_SHARES[key])
         return min(p_values)
 
 

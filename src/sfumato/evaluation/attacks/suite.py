@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sfumato.errors import PlanError, did_you_mean
 from sfumato.evaluation.attacks.attack import Attack
+from sfumato.evaluation.attacks.error_shares import weights_of
 from sfumato.evaluation.exchangeability import holm
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
@@ -20,13 +21,11 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:
     from sfumato.evaluation.attacks.tables import AttackTables
 
-__all__ = ["FIRST", "GROUP", "AttackPlan", "adjusted", "attack_kind", "attack_names", "run_attacks"]
+__all__ = ["GROUP", "AttackPlan", "adjusted", "attack_kind", "attack_names", "run_attacks"]
 
 GROUP = "sfumato.attacks"
 # one-sided 5 % with power 0.8, as a share of the width of a two-sided 95 % interval
 _OF_WIDTH = (1.6448536269514722 + 0.8416212335729143) / (2 * 1.959963984540054)
-#: The figure that half of the allowed error goes to.
-FIRST = "copies/exact"
 
 
 class AttackPlan(Settings):
@@ -130,9 +129,8 @@ def run_attacks(
 def adjusted(figures: Mapping[str, Figure]) -> dict[str, Figure]:
     """Fill in each tested figure's p-value for all of them together (Holm).
 
-    Half of the allowed error goes to the count of whole copies: it is the plainest leak, and a
-    handful of people cannot give a p-value small enough to be one of many tests. The others share
-    the rest.
+    The error is shared out by
+    :data:`~sfumato.evaluation.attacks.error_shares.ERROR_SHARES`, whatever is found.
 
     Parameters
     ----------
@@ -140,7 +138,7 @@ def adjusted(figures: Mapping[str, Figure]) -> dict[str, Figure]:
         All risk figures of one evaluation by key.
     """
     tested = {key: one.p_value for key, one in figures.items() if one.p_value is not None}
-    together = holm(tested, {FIRST: max(len(tested) - 1.0, 1.0)})
+    together = holm(tested, weights_of(tested))
     return {
         key: replace(one, adjusted=together[key], detectable=_noticed(one))
         if key in together

@@ -359,7 +359,7 @@ def _exact_categories(aligned: AlignedColumn) -> AttackColumn:
     place = np.empty(labels + 1, dtype=np.int32)
     place[np.lexsort((np.arange(labels), -also, -often))] = np.arange(labels, dtype=np.int32)
     place[labels] = labels  # missing
-    codes = []
+    codes: list[Integers] = []
     for content, state in zip(aligned.content, aligned.state, strict=True):
         where = np.where(state == MISSING, labels, content.astype(np.int64))
         code = place[where]
