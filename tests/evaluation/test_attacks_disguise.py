@@ -1,4 +1,4 @@
-"""A copy in disguise is evidence of a leak; fresh people are not; a useless table with copies is."""
+"""Copies in disguise are evidence of a leak, fresh people are not."""
 
 from datetime import date, timedelta
 

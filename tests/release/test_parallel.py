@@ -19,6 +19,7 @@ from sfumato.errors import (
 from sfumato.release import Plan, run
 from sfumato.release import parallel as parallel_module
 from sfumato.release import running as running_module
+from sfumato.release import worker as worker_module
 from sfumato.release.estimate import Estimate, EstimatedStep, estimate
 from sfumato.release.parallel import Alone, Team, crew_size
 from sfumato.release.report.frontier_section import frontier_content, shown_releases
@@ -250,9 +251,9 @@ def test_errors_come_through_as_they_were(raised, kind, text):
         def release(self, name):
             raise raised
 
-    what, failed = parallel_module._answer(Broken(), "release", "a", 0)
+    what, failed = worker_module.answer(Broken(), "release", "a", 0)
     assert what == "done"
-    error = pickle.loads(parallel_module._packed(failed)).error()
+    error = pickle.loads(worker_module.packed(failed)).error()
     assert type(error) is kind
     assert text in str(error)
 
@@ -262,20 +263,20 @@ def test_a_defect_is_told_by_its_place_and_never_by_its_words():
         def release(self, name):
             raise ValueError("the cell canary-00001")
 
-    what, place = parallel_module._answer(Broken(), "release", "a", 0)
+    what, place = worker_module.answer(Broken(), "release", "a", 0)
     assert what == "defect"
     assert place.startswith("ValueError at ")
     assert "canary" not in place
 
 
 def test_read_only_mappings_travel():
-    packed = parallel_module._packed(MappingProxyType({"a": 1}))
+    packed = worker_module.packed(MappingProxyType({"a": 1}))
     assert pickle.loads(packed) == MappingProxyType({"a": 1})
 
 
 def test_progress_is_told_at_its_beginning_and_end_and_not_too_often():
     line = Line()
-    tell = parallel_module._Teller(line)
+    tell = worker_module._Teller(line)
     for done in range(1001):
         tell("work", done, 1000)
     steps = [message[1][1] for message in line.said]
@@ -290,7 +291,7 @@ def test_who_is_alone_stops_at_the_first_error_unless_told_otherwise(workshop, m
             raise PlanError("not this one")
         return name
 
-    monkeypatch.setattr(parallel_module, "_made", made)
+    monkeypatch.setattr(parallel_module, "made", made)
     names = ["clean", "grouped", "drawn"]
     found = Alone(workshop, tolerant=True).release(names)
     assert found["clean"] == "clean"
@@ -425,10 +426,10 @@ def test_a_process_without_rows_knows_that_something_is_wrong():
     from multiprocessing import Pipe
 
     ours, theirs = Pipe()
-    ours.send_bytes(parallel_module._packed(("release", "a", 0)))
+    ours.send_bytes(worker_module.packed(("release", "a", 0)))
     before = signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(InternalError):
-            parallel_module._work(theirs, 1)
+            worker_module.work(theirs, 1)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -4,27 +4,18 @@ Every step's seed follows from the plan and the release's name, so it does not m
 makes what. The plan's first release is made before all others, since they are compared with it; one
 that starts from another waits for it. Processes are spawned, never forked: nothing of the parent's
 threads is in them. Each is told how many threads it may use before it loads a library.
-
-Only plain imports here: a process reads this module before it knows its threads.
 """
 
 from __future__ import annotations
 
-import copyreg
-import io
 import os
 import pickle
-import signal
-import sys
-import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import wait
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sfumato.errors import (
     BudgetExceeded,
@@ -38,6 +29,7 @@ from sfumato.errors import (
     SfumatoError,
 )
 from sfumato.release.study import NotMade
+from sfumato.release.worker import Failed, Verb, made, packed, send, work
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -58,20 +50,8 @@ _OF_ONE_RELEASE = (
     PlanError,
     SchemaError,
 )
-_THREADS = (
-    "LOKY_MAX_CPU_COUNT",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "POLARS_MAX_THREADS",
-    "RAYON_NUM_THREADS",
-)
-_TELL_AGAIN = 0.2  # seconds between two words of one task
 _PATIENCE = 5.0  # seconds for a process to end by itself
 _MEMORY_TO_USE = 0.8
-
-Verb = Literal["release", "measure"]
 
 
 class Crew(Protocol):
@@ -193,7 +173,7 @@ class Alone:
                 found[name] = without
                 continue
             try:
-                found[name] = _made(self.workshop, verb, name, rows)
+                found[name] = made(self.workshop, verb, name, rows)
             except _OF_ONE_RELEASE as error:
                 if not self.tolerant or name == self.workshop.plan.releases[0].name:
                     raise
@@ -211,20 +191,6 @@ class _Worker:
     name: str = ""
     opened: bool = False
     compares: bool = False
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """An error on its way from a process: its class and its message."""
-
-    kind: type[SfumatoError]
-    message: str
-
-    def error(self) -> SfumatoError:
-        """Return the error as it was raised; not by its class, which may ask for other words."""
-        found = self.kind.__new__(self.kind)
-        found.args = (self.message,)
-        return found
 
 
 @dataclass
@@ -246,7 +212,7 @@ class Team:
         context = get_context("spawn")
         for _ in range(self.jobs):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, threads), daemon=True)
+            process = context.Process(target=work, args=(theirs, threads), daemon=True)
             process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))
@@ -274,7 +240,7 @@ class Team:
             if worker.name:
                 worker.process.terminate()
             else:
-                _send(worker.line, None)
+                send(worker.line, None)
         for worker in self._workers:
             worker.process.join(_PATIENCE)
             if worker.process.is_alive():
@@ -302,7 +268,7 @@ class Team:
                 break
             for worker, message in self._heard():
                 name, worker.name = worker.name, ""
-                if not isinstance(message, _Failed):
+                if not isinstance(message, Failed):
                     found[name] = message
                 elif self.tolerant and issubclass(message.kind, _OF_ONE_RELEASE):
                     found[name] = NotMade(name, message.message)
@@ -331,7 +297,7 @@ class Team:
                     found[name] = without
                     continue
                 self._prepare(worker, verb)
-                worker.line.send_bytes(_packed((verb, name, rows)))
+                worker.line.send_bytes(packed((verb, name, rows)))
                 worker.name = name
 
     def _prepare(self, worker: _Worker, verb: Verb) -> None:
@@ -340,11 +306,11 @@ class Team:
             if not self._opening:
                 shop = self.workshop
                 given = (shop.plan, shop.out, shop.facts, shop.split, shop.schema)
-                self._opening = _packed(("open", given))
+                self._opening = packed(("open", given))
             worker.line.send_bytes(self._opening)
             worker.opened = True
         if verb == "release" and not worker.compares:
-            worker.line.send_bytes(_packed(("baseline", self.workshop.baseline)))
+            worker.line.send_bytes(packed(("baseline", self.workshop.baseline)))
             worker.compares = True
 
     def _next(self, waiting: Sequence[str], found: Mapping[str, Any]) -> str | None:
@@ -384,106 +350,3 @@ def _missing_origin(workshop: Workshop, name: str, found: Mapping[str, Any]) -> 
     if origin is not None and isinstance(found.get(origin), NotMade):
         return NotMade(name, f"{origin!r}, from which it starts, was not made")
     return None
-
-
-def _made(workshop: Workshop, verb: Verb, name: str, rows: int) -> StudyRelease | Evaluation:
-    if verb == "release":
-        return workshop.release(name)
-    return workshop.on_sample(rows).measure(name)
-
-
-# -- in the process ----------------------------------------------------------------------------
-
-
-def _work(line: Connection, threads: int) -> None:
-    """Make releases as they are asked for, until told to stop or left alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends us
-    for variable in _THREADS:
-        os.environ[variable] = str(threads)
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # a library's warning could quote data
-    workshop: Workshop | None = None
-    while True:
-        try:
-            message = line.recv_bytes()
-        except (EOFError, OSError):
-            return
-        asked = pickle.loads(message)  # noqa: S301 (from our parent, through a pipe of its own)
-        if asked is None:
-            return
-        if asked[0] == "open":
-            from sfumato.release.workshop import Workshop
-
-            plan, out, facts, split, schema = asked[1]
-            workshop = Workshop(plan, out, facts, split, schema, _Teller(line))
-        elif workshop is None:
-            raise InternalError("a process was asked for a release before it had any rows")
-        elif asked[0] == "baseline":
-            workshop.baseline = asked[1]
-        else:
-            _send(line, _answer(workshop, *asked))
-
-
-def _answer(workshop: Workshop, verb: Verb, name: str, rows: int) -> tuple[str, Any]:
-    try:
-        return "done", _made(workshop, verb, name, rows)
-    except SfumatoError as error:
-        return "done", _Failed(type(error), str(error))
-    except MemoryError:
-        message = f"not enough memory to make {name!r}: run again with --jobs 1, or fewer rows"
-        return "done", _Failed(EngineError, message)
-    except Exception as error:  # noqa: BLE001  the edge of the process: no cell may reach the screen
-        return "defect", _defect(error)
-
-
-def _defect(error: Exception) -> str:
-    """Say where a defect is without its own text, which may quote a person's cell."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "sfumato" in frame.filename]
-    place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(ours[-3:]))
-    return f"{type(error).__name__} at {place or 'a place outside sfumato'}"
-
-
-class _Teller:
-    """Tells the parent how far the work is, not oftener than a reader could follow."""
-
-    def __init__(self, line: Connection) -> None:
-        self._line = line
-        self._told: dict[str, float] = {}
-
-    def __call__(self, task: str, done: float, total: float) -> None:
-        now = time.monotonic()
-        if task in self._told and done < total and now - self._told[task] < _TELL_AGAIN:
-            return
-        self._told[task] = now
-        _send(self._line, ("progress", (task, done, total)))
-
-
-def _send(line: Connection, message: object) -> None:
-    """Send a message; who is gone needs none."""
-    with suppress(OSError):
-        line.send_bytes(_packed(message))
-
-
-class _Pickler(pickle.Pickler):
-    """A pickler that knows the read-only mappings in which frozen records hold theirs."""
-
-    def __init__(self, buffer: io.BytesIO) -> None:
-        super().__init__(buffer, protocol=pickle.HIGHEST_PROTOCOL)
-        self.dispatch_table = copyreg.dispatch_table | {MappingProxyType: _reduced}
-
-
-def _reduced(values: MappingProxyType[Any, Any]) -> tuple[Any, ...]:
-    return _read_only, (dict(values),)
-
-
-def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
-    return MappingProxyType(values)
-
-
-def _packed(message: object) -> bytes:
-    buffer = io.BytesIO()
-    _Pickler(buffer).dump(message)
-    return buffer.getvalue()
