@@ -56,6 +56,8 @@ rows = 300
 
 [evaluation]
 risk = { sample = 100 }
+attacks = { most = 100, only = ["copies", "linkability"] }
+utility = { parts = ["marginals", "regression"], three_way = 5 }
 [evaluation.learning]
 models = ["naive-bayes"]
 protocols = ["honest"]
