@@ -71,7 +71,7 @@ def test_a_memorizing_generator_is_caught_in_proportion():
     assert found[KEY].value > 0.8
     assert 0.1 < found[f"{KEY}/tpr_at_1_percent"].value < 0.45
     assert found[f"{KEY}/vulnerable"].p_value < 0.05
-    assert "at least 1,000" in found[f"{KEY}/tpr_at_0_1_percent"].because
+    assert "at least 1,000" in found[f"{KEY}/tpr_at_0.1_percent"].because
     assert found[f"{KEY}/auc"].interval[0] > 0.5
 
 
@@ -103,7 +103,7 @@ def test_the_house_generator_can_be_rerun():
     assert list(found) == [
         KEY,
         f"{KEY}/auc",
-        f"{KEY}/tpr_at_0_1_percent",
+        f"{KEY}/tpr_at_0.1_percent",
         f"{KEY}/tpr_at_1_percent",
     ]
 
