@@ -56,7 +56,6 @@ def with_frontier(plan_file, more=""):
     text = plan_file.read_text()
     before, evaluation = text.split("\n[evaluation]\n")
     releases, frontier = FRONTIER.split("\n[frontier]\n")
-    evaluation = f"attacks = {{ only = [] }}\n{evaluation}"  # they have tests of their own
     plan_file.write_text(
         f"{before}{releases}\n[evaluation]\n{evaluation}\n[frontier]\n{frontier}{more}"
     )
@@ -328,7 +327,6 @@ k = [2, 3, 4, 5, 6, 7, 8]
 
 def of_search(plan_file, kind, candidates=3):
     before, evaluation = plan_file.read_text().split("\n[evaluation]\n")
-    evaluation = f"attacks = {{ only = [] }}\n{evaluation}"  # they have tests of their own
     plan_file.write_text(
         f"{before}{GRID}\n[evaluation]\n{evaluation}\n[frontier]\nsearch = '{kind}'\n"
         f"candidates = {candidates}\nrows = 100\nlimits = {{ prosecutor_highest = 0.5 }}\n"
