@@ -9,9 +9,9 @@ from sfumato import Schema
 from sfumato.evaluation.attacks.membership_by_distance import (
     MembershipByDistance,
     scores,
-    true_positive_rate,
 )
 from sfumato.evaluation.attacks.tables import AttackTables
+from sfumato.evaluation.attacks.true_positives import true_positive_rate
 from sfumato.evaluation.exchangeability import top_excess
 
 SCHEMA = Schema(quasi_identifiers={"age": None}, rest="other")

@@ -27,7 +27,7 @@ from sfumato.errors import DataError, SchemaError, did_you_mean
 from sfumato.evaluation.alignment import MISSING, SUPPRESSED, AlignedColumn, align
 from sfumato.evaluation.attacks.nearest import Search
 from sfumato.evaluation.attacks.tables import GRID, STAR, AttackColumn
-from sfumato.evaluation.estimates import wilson
+from sfumato.evaluation.estimates import NORMAL_95, NOTICED, wilson
 from sfumato.evaluation.figures import Figure
 from sfumato.evaluation.intervals import difference_of_shares
 
@@ -43,8 +43,6 @@ __all__ = ["closest_record"]
 
 _MOST_PEOPLE = 30_000
 _TIES = 4_000_000  # people at the same distance held at once
-_POINT_95 = 1.959963984540054
-_NOTICED = 1.6448536269514722 + 0.8416212335729143  # one-sided 5 %, found in 80 % of cases
 _PLATZER = "Platzer & Reutterer 2021, section 2.3"
 _NAMES = {
     "nearer_to_train": "released rows nearer to a training than to a control person",
@@ -271,7 +269,7 @@ def _nearer(nearest: _Nearest, people: int, trained_on: int) -> Figure:
     deviation = math.sqrt(max(variance, 0.25 / rows * 1e-12))
     p_value = 0.5 * math.erfc((value - 0.5) / deviation / math.sqrt(2)) if spread > 0 else 1.0
     # A copied row is only met where its original is among the people looked at.
-    noticed = 2 * _NOTICED * math.sqrt(0.25 / effective) * trained_on / people
+    noticed = 2 * NOTICED * math.sqrt(0.25 / effective) * trained_on / people
     power = (
         f"Copies that make up {noticed:.1%} of the release would be noticed four times out of five."
         if noticed < 1
@@ -339,7 +337,7 @@ def _exact_copies(columns: Sequence[AlignedColumn], rows: Sequence[int]) -> Figu
 def _distance(nearest: _Nearest, share: float, key: str, people: int) -> Figure:
     ordered = np.sort(nearest.to_train)
     rows = ordered.size
-    reach = _POINT_95 * math.sqrt(rows * share * (1 - share))
+    reach = NORMAL_95 * math.sqrt(rows * share * (1 - share))
     low = max(0, math.floor(rows * share - reach) - 1)
     high = min(rows - 1, math.ceil(rows * share + reach))
     whose = "Half" if share == 0.5 else f"{share:.0%}"

@@ -24,6 +24,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from sfumato.evaluation.estimates import NORMAL_95, ONE_SIDED_95, POWER_80
 from sfumato.evaluation.intervals import difference_of_shares
 
 __all__ = [
@@ -39,9 +40,6 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-_NORMAL_95 = 1.959963984540054
-_ONE_SIDED_95 = 1.6448536269514722
-_POWER_80 = 0.8416212335729143
 _DRAWS = 19_999
 _NULL_SEED = 1979
 _FEWER = 1_999  # where each draw takes every person
@@ -115,8 +113,8 @@ def excess(members: Floats | Flags, controls: Floats | Flags, *, seed: int) -> E
     else:
         at_least, exactly = _drawn(hit.sum(), pooled, n, random)
         spread = math.sqrt(hit.var() / n + other.var() / m)
-        interval = (first - second - _NORMAL_95 * spread, first - second + _NORMAL_95 * spread)
-        upper = first - second + _ONE_SIDED_95 * spread
+        interval = (first - second - NORMAL_95 * spread, first - second + NORMAL_95 * spread)
+        upper = first - second + ONE_SIDED_95 * spread
     return Excess(
         value=first - second,
         members=first,
@@ -156,8 +154,8 @@ def noticed_excess(n: int, m: int, base: float, variance: float | None = None) -
         share = base + gain
         spread = share * (1 - share) if variance is None else null
         mixed = null if variance is not None else _mixed(base, share, n, m)
-        needed = _ONE_SIDED_95 * math.sqrt(mixed * (1 / n + 1 / m))
-        needed += _POWER_80 * math.sqrt(spread / n + null / m)
+        needed = ONE_SIDED_95 * math.sqrt(mixed * (1 / n + 1 / m))
+        needed += POWER_80 * math.sqrt(spread / n + null / m)
         low, high = (gain, high) if gain < needed else (low, gain)
     return high
 
@@ -247,7 +245,7 @@ def _noticed_at_the_top(depths: npt.NDArray[np.int64], n: int, total: int) -> fl
     places = tuple(depths.tolist())
     _, spread = _moments(places, n, total)
     critical = float(np.quantile(_null(places, n, total), 0.95))
-    lifted = np.ceil((critical + _POWER_80) * spread / (1 - n / total))
+    lifted = np.ceil((critical + POWER_80) * spread / (1 - n / total))
     fits = lifted <= depths
     return float(lifted[fits].min() / n) if fits.any() and lifted[fits].min() < n else 1.0
 
@@ -364,8 +362,8 @@ def _drawn(
 
 def _newcombe_upper(first: float, n: int, second: float, m: int) -> float:
     """Return the one-sided 95 % upper bound of a difference of shares."""
-    high = _wilson_end(first, n, _ONE_SIDED_95)
-    low = _wilson_end(second, m, -_ONE_SIDED_95)
+    high = _wilson_end(first, n, ONE_SIDED_95)
+    low = _wilson_end(second, m, -ONE_SIDED_95)
     return first - second + math.hypot(high - first, second - low)
 
 

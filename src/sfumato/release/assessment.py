@@ -17,6 +17,7 @@ from sfumato.evaluation import (
     train_and_test,
 )
 from sfumato.evaluation.attacks.suite import AttackPlan, adjusted, run_attacks
+from sfumato.evaluation.estimates import NOTICED
 from sfumato.evaluation.figures_of_classes import reidentification_figures
 from sfumato.evaluation.integrity import Integrity, check_integrity
 from sfumato.evaluation.loss_figures import loss_not_measured
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from sfumato.evaluation import MultilayerPerceptron
 
 __all__ = ["assess"]
-
-_NOTICED = 1.6448536269514722 + 0.8416212335729143  # one-sided 5 %, found in 80 % of cases
 
 
 def assess(
@@ -148,7 +147,7 @@ def _integrity(compared: Compared, seed: int) -> Integrity | None:
     order = found.figures["integrity/row_order"]
     if compared.synthetic and order.attacks:
         # a rank correlation of n independent rows varies by 1 / sqrt(n)
-        order = replace(order, detectable=_NOTICED / math.sqrt(order.attacks))
+        order = replace(order, detectable=NOTICED / math.sqrt(order.attacks))
     else:
         # who has the source in its order knows its people already: said, but no leak of the release
         order = replace(order, p_value=None)

@@ -13,10 +13,10 @@ from sfumato.evaluation import Figure
 from sfumato.evaluation.attacks.tables import AttackTables, Remake
 from sfumato.evaluation.loss_figures import loss_figures
 from sfumato.progress import silent
-from sfumato.release.making import fit
+from sfumato.release.making import fit, with_persons
 from sfumato.release.plan import derived_seed
 from sfumato.synthesis.generator import Generator
-from sfumato.table import Column, Role, Schema
+from sfumato.table import Role, Schema
 
 if TYPE_CHECKING:
     from sfumato.anonymization.recoding import ColumnChange, Recoding
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Compared", "Origins", "RealPeople", "as_released", "persons_of", "remaker"]
 
 _SHARED_ENOUGH = 0.5
-_PERSON = "person of a row"
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,7 @@ class Origins:
         return cls(
             rows,
             schema,
-            {
-                change.column: change.released_as
-                for change in changes
-                if change.released_as is not None
-            },
+            _released_as(changes),
             tuple(change.column for change in changes if change.action == "perturbed"),
         )
 
@@ -120,13 +115,8 @@ class RealPeople:
         remake: Remake | None = None,
     ) -> RealPeople:
         """Take the people and what was done to each column; nothing was renamed if that is None."""
-        released_as = {name: name for name in schema.columns}
-        if changes is not None:
-            released_as = {
-                change.column: change.released_as
-                for change in changes
-                if change.released_as is not None
-            }
+        same = {name: name for name in schema.columns}
+        released_as = same if changes is None else _released_as(changes)
         return cls(members, controls, schema, released_as, remake)
 
     @property
@@ -180,11 +170,7 @@ def remaker(technique: Settings, schema: Schema) -> Remake:
         fitted = fit(own, rows, known, silent)
         if isinstance(fitted, Generator):
             return fitted.sample(released, seed=seed)
-        names = {
-            change.released_as: change.column
-            for change in fitted.describe()
-            if change.released_as is not None
-        }
+        names = {shown: name for name, shown in _released_as(fitted.describe()).items()}
         made = fitted.recode(rows)
         return made.rename({name: names[name] for name in made.columns if name in names})
 
@@ -236,13 +222,7 @@ class Compared:
         """Return the released rows and their schema, and whose row each is where that is known."""
         if self.persons is None or self.schema.person in self.released.columns:
             return self.released, self.schema
-        schema = Schema.of(
-            {**self.schema.columns, _PERSON: Column(Role.IDENTIFIER)},
-            target=self.schema.target,
-            person=_PERSON,
-            missing=self.schema.missing,
-        )
-        return self.released.with_columns(self.persons.alias(_PERSON)), schema
+        return with_persons(self.released, self.schema, self.persons)
 
     @classmethod
     def of(
@@ -308,6 +288,13 @@ class Compared:
             origins=Origins.of(real, schema),
             people=RealPeople.of(real, control, schema),
         )
+
+
+def _released_as(changes: Sequence[ColumnChange]) -> dict[str, str]:
+    """Return the released column of each source column that was released."""
+    return {
+        change.column: change.released_as for change in changes if change.released_as is not None
+    }
 
 
 def persons_of(

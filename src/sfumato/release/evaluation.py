@@ -249,13 +249,14 @@ def evaluate(
         synthetic = released.generator is not None
         name = released.name if name == "release" else name
         released = released.made.data
+    released_rows = take(released)[0]
     compared = replace(
-        Compared.of(name, real_rows, take(released)[0], control_rows, schema, recoding),
+        Compared.of(name, real_rows, released_rows, control_rows, schema, recoding),
         synthetic=synthetic,
     )
     wanted = target or plan.target or schema.target
     found = assess(compared, plan, target=wanted, seed=seed, real_too=True, progress=progress)
-    tables = {"real": real_rows, "released": take(released)[0], "control": control_rows}
+    tables = {"real": real_rows, "released": released_rows, "control": control_rows}
     hashes = {key: content_sha256(one) for key, one in tables.items() if one is not None}
     return replace(found, inputs=hashes)
 

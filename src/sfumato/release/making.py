@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from sfumato.privacy import Criterion
     from sfumato.table import Schema
 
-__all__ = ["Fittable", "Made", "Origin", "certify", "content_sha256", "fit", "step_of"]
+__all__ = [
+    "Fittable",
+    "Made",
+    "Origin",
+    "certify",
+    "content_sha256",
+    "fit",
+    "step_of",
+    "with_persons",
+]
 
 _ROWS_AT_ONCE = 500_000
 _PERSON = "person of a row"
@@ -121,17 +130,9 @@ class Made:
         Whose row each is goes with them, as a mere number that the technique leaves out again:
         without it, a later promise would count a person's rows as so many people.
         """
-        from sfumato.table import Column, Role, Schema
-
         if self.persons is None or self.schema.person is not None:
             return self.data, self.schema
-        schema = Schema.of(
-            {**self.schema.columns, _PERSON: Column(Role.IDENTIFIER)},
-            target=self.schema.target,
-            person=_PERSON,
-            missing=self.schema.missing,
-        )
-        return self.data.with_columns(self.persons.rank("dense").alias(_PERSON)), schema
+        return with_persons(self.data, self.schema, self.persons)
 
     @property
     def recoding(self) -> Recoding | None:
@@ -223,6 +224,29 @@ def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> C
         seeds=_SEEDS,
         sfumato=__version__,
     )
+
+
+def with_persons(
+    data: pl.DataFrame, schema: Schema, persons: pl.Series
+) -> tuple[pl.DataFrame, Schema]:
+    """Return rows and their schema with whose row each is, as a mere number.
+
+    Parameters
+    ----------
+    data, schema
+        Released rows without a person column, and their schema.
+    persons
+        Whose row each is, shape (rows,).
+    """
+    from sfumato.table import Column, Role, Schema
+
+    schema = Schema.of(
+        {**schema.columns, _PERSON: Column(Role.IDENTIFIER)},
+        target=schema.target,
+        person=_PERSON,
+        missing=schema.missing,
+    )
+    return data.with_columns(persons.rank("dense").alias(_PERSON)), schema
 
 
 def content_sha256(table: pl.DataFrame) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sfumato.evaluation.estimates import NORMAL_95
 from sfumato.evaluation.exchangeability import excess, top_excess
 from sfumato.evaluation.figures import Figure
 from sfumato.evaluation.intervals import difference_of_shares
@@ -26,7 +27,6 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 _ALC = "Francis & Wagner 2025, arXiv 2507.01710"
-_POINT_95 = 1.959963984540054
 _SCIENCE = (
     "What is inferred equally well of people who are not in the release is knowledge about the "
     "population and no leak."
@@ -242,5 +242,5 @@ def _gain(
     gain = precisions[0] - precisions[1]
     # a precision of 0 or 1 has a spread of its own: half a person more or less
     spread = math.sqrt(float(np.square(parts[0] - parts[1]).sum()) + 0.25 / answered**2)
-    low, high = max(-1.0, gain - _POINT_95 * spread), min(1.0, gain + _POINT_95 * spread)
+    low, high = max(-1.0, gain - NORMAL_95 * spread), min(1.0, gain + NORMAL_95 * spread)
     return gain, (low, high), precisions[0], precisions[1], answered

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sfumato.evaluation.attacks.planted_copies import planted_copies
+from sfumato.evaluation.estimates import NORMAL_95
 
 if TYPE_CHECKING:
     from sfumato.evaluation.attacks.matching import Matched, Matcher
@@ -34,7 +35,6 @@ Integers = npt.NDArray[np.int64]
 
 _PLANTED = 2_000
 _BINS = 5  # few, as the noise of each is learnt from few rows
-_NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def leaked_share(
     variance = float((np.square(same) * of_same).sum() + 1) / rows**2
     changed, spread = _changed(tables, matcher, matched, ~held, seed)
     value = max(verbatim, 0.0) + max(changed, 0.0)
-    reach = _NORMAL_95 * math.sqrt(variance + spread)
+    reach = NORMAL_95 * math.sqrt(variance + spread)
     return LeakedShare(
         min(1.0, value),
         (max(0.0, value - reach), min(1.0, value + reach)),

@@ -17,7 +17,6 @@ an uncalibrated distance cannot see; E. R. DeLong, D. M. DeLong, D. L. Clarke-Pe
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -27,6 +26,8 @@ from pydantic import Field
 from sfumato.evaluation.attacks.attack import Attack
 from sfumato.evaluation.attacks.member_figures import some_people
 from sfumato.evaluation.attacks.nearest import Neighbours, nearest_other, nearest_released
+from sfumato.evaluation.attacks.true_positives import true_positives_figure
+from sfumato.evaluation.estimates import NORMAL_95, area_under_roc
 from sfumato.evaluation.exchangeability import clopper_pearson, top_excess
 from sfumato.evaluation.figures import Direction, Figure
 from sfumato.progress import Progress, silent
@@ -34,7 +35,7 @@ from sfumato.progress import Progress, silent
 if TYPE_CHECKING:
     from sfumato.evaluation.attacks.tables import AttackTables
 
-__all__ = ["MembershipByDistance", "scores", "true_positive_rate"]
+__all__ = ["MembershipByDistance", "scores"]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -45,10 +46,8 @@ _SOURCES = {
     "distance": "Yao et al. 2025, arXiv 2505.01524; Gower 1971",
     "density": "van Breugel et al. 2023 (DOMIAS), section 4",
 }
-_RATES = "Carlini et al. 2022, section 3"
+_TECHNIQUE_UNKNOWN = "It does not show the success of attackers who know how the release was made."
 _SMOOTHING = 0.02
-_ONE_SIDED = 0.9  # two-sided level whose upper end is a one-sided 95 % bound
-_POINT_95 = 1.959963984540054
 _LOWER: Direction = "lower is better"
 
 
@@ -168,25 +167,6 @@ def _calibrated(near: Neighbours, peers: Neighbours, k: int) -> Floats:
     return np.where(both, np.log((others + smooth) / (released + smooth)), 0.0)
 
 
-def true_positive_rate(members: Floats, controls: Floats, false_positives: float) -> float:
-    """Return the share of members above the score that a share of the controls exceeds.
-
-    Parameters
-    ----------
-    members, controls
-        Scores, higher for likelier members, at least one of either.
-    false_positives
-        Share of the controls, between 0 and 1. Ties at the threshold are accused by chance, so
-        that exactly this share is.
-    """
-    allowed = false_positives * len(controls)
-    ranked = np.sort(controls)[::-1]
-    threshold = ranked[min(math.floor(allowed + 1e-9), len(ranked) - 1)]
-    above, tied = int((controls > threshold).sum()), int((controls == threshold).sum())
-    part = min(1.0, (allowed - above) / tied)
-    return float((members > threshold).mean() + part * (members == threshold).mean())
-
-
 def _lacking(member: Flags) -> str:
     if not member.any():
         return "there is no member among these people"
@@ -210,17 +190,14 @@ def _figures(
     else:
         found["top"] = _top(score, member, by, name, seed)
     for rate in attack.false_positives:
-        key, called = f"tpr_at_{100 * rate:g}_percent", f"{100 * rate:g} %"
-        title = f"{name}: true positive rate at {called} false positives"
-        controls = int((~member).sum())
-        why = lacking
-        if not why and rate * controls < 1:
-            why = (
-                f"{called} of {controls:,} control people are less than one: at least "
-                f"{math.ceil(1 / rate):,} are needed"
-            )
-        found[key] = (
-            _none(title, why, by) if why else _true_positives(score, member, by, title, rate)
+        found[f"tpr_at_{100 * rate:g}_percent"] = true_positives_figure(
+            score,
+            member,
+            rate,
+            attack=name,
+            source=_SOURCES[by],
+            not_shown=_TECHNIQUE_UNKNOWN,
+            lacking=lacking,
         )
     title = f"{name}: area under the curve"
     found["auc"] = _none(title, lacking, by) if lacking else _area(score, member, by, title)
@@ -255,36 +232,14 @@ def _top(score: Floats, member: Flags, by: By, name: str, seed: int) -> Figure:
     )
 
 
-def _true_positives(score: Floats, member: Flags, by: By, name: str, rate: float) -> Figure:
-    members = int(member.sum())
-    value = true_positive_rate(score[member], score[~member], rate)
-    found = round(value * members)
-    return Figure(
-        name=name,
-        value=value,
-        unit="share",
-        direction=_LOWER,
-        meaning=(
-            f"Share of the members who are told from their score, if {100 * rate:g} % of the "
-            "people whom the release never saw are accused wrongly. A guess without the release "
-            "finds as many as it accuses wrongly."
-        ),
-        source=f"{_RATES}; {_SOURCES[by]}",
-        interval=clopper_pearson(found, members),
-        interval_method="Clopper-Pearson, 95 %, at the threshold that these controls set",
-        baseline=rate,
-        control=rate,
-        upper=clopper_pearson(found, members, level=_ONE_SIDED)[1] - rate,
-        attacks=len(score),
-        not_shown="It does not show the success of attackers who know how the release was made.",
-    )
-
-
 def _area(score: Floats, member: Flags, by: By, name: str) -> Figure:
-    area, spread = _area_under_curve(score[member], score[~member])
+    area = area_under_roc(member, score)
+    if area is None:  # pragma: no cover (asked for with both kinds only)
+        return _none(name, _lacking(member), by)
+    reach = NORMAL_95 * area.standard_error
     return Figure(
         name=name,
-        value=area,
+        value=area.value,
         unit="share",
         direction="closer to the baseline is better",
         meaning=(
@@ -293,26 +248,11 @@ def _area(score: Floats, member: Flags, by: By, name: str) -> Figure:
         ),
         source=_SOURCES[by],
         interval=(
-            max(0.0, area - _POINT_95 * spread),
-            min(1.0, area + _POINT_95 * spread),
+            max(0.0, area.value - reach),
+            min(1.0, area.value + reach),
         ),
         interval_method="DeLong, 95 %",
         baseline=0.5,
         attacks=len(score),
         not_shown="An average over all people: a few who are given away do not move it.",
     )
-
-
-def _area_under_curve(members: Floats, controls: Floats) -> tuple[float, float]:
-    """Return the area under the ROC curve and its standard error by DeLong."""
-    ordered, others = np.sort(members), np.sort(controls)
-
-    def below(values: Floats, among: Floats) -> Floats:
-        less = np.searchsorted(among, values, side="left")
-        return np.asarray(
-            (less + np.searchsorted(among, values, side="right")) / (2 * len(among)), np.float64
-        )
-
-    higher, lower = below(members, others), 1 - below(controls, ordered)
-    variance = sum(float(part.var(ddof=1)) / len(part) for part in (higher, lower) if len(part) > 1)
-    return float(higher.mean()), math.sqrt(variance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,9 +13,9 @@ from sfumato.evaluation.attacks.attack import Attack
 from sfumato.evaluation.attacks.highest_scores import highest_scores
 from sfumato.evaluation.attacks.leaked_share import leaked_share
 from sfumato.evaluation.attacks.matching import Matcher
-from sfumato.evaluation.attacks.membership_by_distance import true_positive_rate
 from sfumato.evaluation.attacks.planting import LEAKS, minimum_detectable_leak
 from sfumato.evaluation.attacks.record_differences import with_people
+from sfumato.evaluation.attacks.true_positives import true_positives_figure
 from sfumato.evaluation.attacks.vulnerable import vulnerable
 from sfumato.evaluation.exchangeability import clopper_pearson
 from sfumato.evaluation.figures import Direction, Figure
@@ -34,13 +33,11 @@ Flags = npt.NDArray[np.bool_]
 
 _LOWER: Direction = "lower is better"
 _SOURCE = "Fellegi & Sunter 1969, likelihood ratios of record linkage"
-_RATES = "Carlini et al. 2022 (IEEE S&P), section IV: true positives at low false positives"
 _NOT_SHOWN = (
     "It does not show people of whom only a few cells are in the release, nor what an attacker "
     "learns who knows how the release was made."
 )
 _PLANTED = "leaks planted in this release; power 0.8 as in Cohen 1988, chapter 1"
-_ONE_SIDED = 0.90
 _FEWEST_PEOPLE = 2_000
 
 
@@ -119,8 +116,14 @@ class MembershipByMatching(Attack):
                 lacking = "these people are all members or all controls"
             found[f"{prefix}/top"] = _top(score[who], member, whose, lacking, seed)
             for rate in self.false_positives:
-                found[f"{prefix}/tpr_at_{100 * rate:g}_percent"] = _true_positives(
-                    score[who], member, whose, rate, lacking
+                found[f"{prefix}/tpr_at_{100 * rate:g}_percent"] = true_positives_figure(
+                    score[who],
+                    member,
+                    rate,
+                    attack=f"membership by matching{whose}",
+                    source=_SOURCE,
+                    not_shown=_NOT_SHOWN,
+                    lacking=lacking,
                 )
         found["leaked_share"] = _share(estimate, tables, because)
         if self.plantings:
@@ -176,40 +179,6 @@ def _top(score: Floats, member: Flags, whose: str, lacking: str, seed: int) -> F
         interval_method="Clopper-Pearson, 95 %; p by exchanging members and controls",
         baseline=found.expected / found.depth,
         p_value=found.p_value,
-        attacks=len(score),
-        not_shown=_NOT_SHOWN,
-    )
-
-
-def _true_positives(score: Floats, member: Flags, whose: str, rate: float, lacking: str) -> Figure:
-    called = f"{100 * rate:g} %"
-    name = f"membership by matching{whose}: true positive rate at {called} false positives"
-    controls, members = int((~member).sum()), int(member.sum())
-    if not lacking and rate * controls < 1:
-        lacking = (
-            f"{called} of {controls:,} control people are less than one: at least "
-            f"{math.ceil(1 / rate):,} are needed"
-        )
-    if lacking:
-        return _none(name, lacking)
-    value = true_positive_rate(score[member], score[~member], rate)
-    told = round(value * members)
-    return Figure(
-        name=name,
-        value=value,
-        unit="share",
-        direction=_LOWER,
-        meaning=(
-            f"Share of the members who are told from their score, if {called} of the people whom "
-            "the release never saw are accused wrongly. A guess without the release finds as many "
-            "as it accuses wrongly."
-        ),
-        source=f"{_RATES}; {_SOURCE}",
-        interval=clopper_pearson(told, members),
-        interval_method="Clopper-Pearson, 95 %, at the threshold that these controls set",
-        baseline=rate,
-        control=rate,
-        upper=clopper_pearson(told, members, level=_ONE_SIDED)[1] - rate,
         attacks=len(score),
         not_shown=_NOT_SHOWN,
     )

@@ -43,6 +43,7 @@ from sfumato.evaluation.attacks.attack_features import (
 )
 from sfumato.evaluation.attacks.tables import AttackColumn, AttackTables
 from sfumato.evaluation.attacks.vulnerable import vulnerable
+from sfumato.evaluation.estimates import NORMAL_95, ONE_SIDED_95, POWER_80
 from sfumato.evaluation.exchangeability import excess
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
@@ -61,7 +62,6 @@ _NAME = "secrets reconstructed from the release's counts"
 _SOURCE = "Annamalai et al. 2023, arXiv 2301.10053; Dinur & Nissim 2003"
 _BINS = (8, 64)  # coarser looks at a number with more values than that
 _STEPS = 20  # scores are kept to twentieths, so that drawing labels is cheap
-_POINT_95, _ONE_SIDED_95, _POWER_80 = 1.959963984540054, 1.6448536269514722, 0.8416212335729143
 _GRID = 1e9  # solutions closer than 1 / _GRID are tied
 
 
@@ -425,8 +425,8 @@ def _figure(solved: _Solved, member: Flags, chosen: Flags, *, apart: bool, seed:
         ),
         source=f"{_SOURCE}; interval: DeLong et al. 1988",
         interval=(
-            max(0.0, area - _POINT_95 * together),
-            min(1.0, area + _POINT_95 * together),
+            max(0.0, area - NORMAL_95 * together),
+            min(1.0, area + NORMAL_95 * together),
         ),
         interval_method=(
             "DeLong's of the excess over the control, 95 %; p by exchanging members and decoys"
@@ -434,8 +434,8 @@ def _figure(solved: _Solved, member: Flags, chosen: Flags, *, apart: bool, seed:
         baseline=0.5,
         control=control,
         p_value=test.p_value,
-        upper=area - control + _ONE_SIDED_95 * together,
-        detectable=(_ONE_SIDED_95 + _POWER_80) * together,
+        upper=area - control + ONE_SIDED_95 * together,
+        detectable=(ONE_SIDED_95 + POWER_80) * together,
         attacks=test.n_members + test.n_controls,
         not_shown=(
             "An attacker who knows exactly who is in the release has no decoys and finds more."

@@ -34,6 +34,7 @@ from sfumato.evaluation.attacks.attack import Attack
 from sfumato.evaluation.attacks.neighbourhoods import Surroundings
 from sfumato.evaluation.attacks.tables import AttackTables
 from sfumato.evaluation.attacks.vulnerable import vulnerable
+from sfumato.evaluation.estimates import NORMAL_95
 from sfumato.evaluation.exchangeability import clopper_pearson, top_excess
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
@@ -349,7 +350,7 @@ def _auc(ours: Floats, others: Floats, whom: str) -> Figure:
     value = float(places.mean())
     # a half person more or less, so that a perfect separation is no certainty
     spread = np.sqrt(places.var() / n + others_places.var() / m + 0.25 / min(n, m) ** 2)
-    reach = 1.959963984540054 * float(spread)
+    reach = NORMAL_95 * float(spread)
     return Figure(
         name="members told from controls by shadow models (AUC)",
         value=value,

@@ -37,6 +37,7 @@ from sfumato.evaluation.attacks.predicates import (
     whole_records,
 )
 from sfumato.evaluation.attacks.tables import AttackTables
+from sfumato.evaluation.estimates import NORMAL_95, ONE_SIDED_95, POWER_80
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
 
@@ -60,9 +61,6 @@ _LISTED = 40
 _DRAWS = 2_048
 _MORE_DRAWS = 16_384
 _PROMISING = 0.01
-_NORMAL_95 = 1.959963984540054
-_ONE_SIDED_95 = 1.6448536269514722
-_POWER_80 = 0.8416212335729143
 #: Where so many are expected, five isolated members and no control (p = 1/32) are seen in 80 %.
 _FEWEST_NOTICED = 6.72
 _FEW = 10
@@ -423,8 +421,8 @@ def _isolated(
     # predicates of the person whom a predicate finds, on average
     each = float(np.square(found).sum() / found.sum()) if len(found) else 1.0
     independent = _independent(gain, source, leaked, share, control, each)
-    interval = _difference(share, control, independent, _NORMAL_95)
-    upper = _difference(share, control, independent, _ONE_SIDED_95)[1]
+    interval = _difference(share, control, independent, NORMAL_95)
+    upper = _difference(share, control, independent, ONE_SIDED_95)[1]
     return Isolated(
         predicates=count,
         members=float(share),
@@ -496,7 +494,7 @@ def _detectable(count: int, variance: float, each: float) -> float:
     low, high = 0.0, float(count)
     for _ in range(60):
         gain = (low + high) / 2
-        needed = _ONE_SIDED_95 * math.sqrt(variance) + _POWER_80 * math.sqrt(variance + gain * each)
+        needed = ONE_SIDED_95 * math.sqrt(variance) + POWER_80 * math.sqrt(variance + gain * each)
         low, high = (gain, high) if gain < needed else (low, gain)
     return min(1.0, max(high, _FEWEST_NOTICED * each) / count)
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from sfumato.errors import PlanError, did_you_mean
 from sfumato.evaluation.attacks.attack import Attack
 from sfumato.evaluation.attacks.error_shares import weights_of
+from sfumato.evaluation.estimates import NORMAL_95, NOTICED
 from sfumato.evaluation.exchangeability import holm
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
@@ -25,7 +26,7 @@ __all__ = ["GROUP", "AttackPlan", "adjusted", "attack_kind", "attack_names", "ru
 
 GROUP = "sfumato.attacks"
 # one-sided 5 % with power 0.8, as a share of the width of a two-sided 95 % interval
-_OF_WIDTH = (1.6448536269514722 + 0.8416212335729143) / (2 * 1.959963984540054)
+_OF_WIDTH = NOTICED / (2 * NORMAL_95)
 
 
 class AttackPlan(Settings):
