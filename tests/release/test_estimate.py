@@ -74,9 +74,10 @@ def test_times_are_told_in_round_words(seconds, text):
 
 def test_attacks_are_counted_by_their_number_and_by_the_people_attacked(plan_file):
     text = plan_file.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("attacks = "))
 
     def seconds(attacks):
-        plan_file.write_text(text.replace("[evaluation]\n", f"[evaluation]\nattacks = {attacks}\n"))
+        plan_file.write_text(text.replace(line, f"attacks = {attacks}"))
         return estimate(Plan.read(plan_file)).seconds
 
     none, few, all_of_them = seconds("{ only = [] }"), seconds("{ most = 20 }"), seconds("{}")
