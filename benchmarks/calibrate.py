@@ -6,7 +6,11 @@ of them in which each test rejects at 5 %, ties broken at random (it should lie 
 and the share in which any printed p-value does, for all tests together (Holm; at most 6 %).
 
 ``power``: fresh real people of the Adult table, some of them replaced by copies of members; printed
-is the share of repetitions in which each test, and both together, reject at 5 %::
+is the share of repetitions in which each test, and both together, reject at 5 %.
+
+``leaked``: in such releases, the estimated share of copies over the true one, and how often it is
+within a fifth. ``planted``: the declared minimum detectable leak, planted anew by ``leaky`` in
+other people, and the share of ``--plantings`` in which it is noticed (it should be 0.8)::
 
     python benchmarks/calibrate.py --data FOLDER
 
@@ -26,8 +30,10 @@ import polars as pl
 import sfumato as sf
 from sfumato.evaluation.attacks import copies, inference, linkability, matching
 from sfumato.evaluation.attacks import membership_by_distance as distance
-from sfumato.evaluation.attacks.error_shares import weights_of
+from sfumato.evaluation.attacks.error_shares import ERROR_SHARES, weights_of
 from sfumato.evaluation.attacks.highest_scores import highest_scores
+from sfumato.evaluation.attacks.leaked_share import leaked_share
+from sfumato.evaluation.attacks.planting import minimum_detectable_leak
 from sfumato.evaluation.attacks.singling_out import SinglingOut, recount
 from sfumato.evaluation.attacks.tables import AttackTables
 from sfumato.evaluation.exchangeability import excess, holm, top_excess
@@ -49,8 +55,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument(
-        "--only", nargs="+", choices=("levels", "power"), default=["levels", "power"]
+        "--only",
+        nargs="+",
+        choices=("levels", "power", "leaked", "planted"),
+        default=["levels", "power", "leaked", "planted"],
     )
+    parser.add_argument("--plantings", type=int, default=60, help="of the planted section")
     parser.add_argument("--permutations", type=int, default=400)
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--people", type=int, default=6_000, help="of the power section")
@@ -59,6 +69,10 @@ def main() -> None:
         levels(arguments.data, arguments.permutations)
     if "power" in arguments.only:
         power(arguments.data, arguments.repetitions, arguments.people)
+    if "leaked" in arguments.only:
+        leaked(arguments.data, arguments.repetitions, arguments.people)
+    if "planted" in arguments.only:
+        planted(arguments.data, arguments.plantings)
 
 
 def read(data: Path) -> dict[str, tuple[pl.DataFrame, int, float]]:
@@ -269,6 +283,73 @@ def power(data: Path, repetitions: int, people: int) -> None:
             f"{together:10.2f}{(time.process_time() - since) / repetitions:8.1f}",
             flush=True,
         )
+
+
+def leaked(data: Path, repetitions: int, people: int) -> None:
+    """Estimate the share of copies and set it beside the truth."""
+    table, schema = everybody(data)
+    print(f"\n{people:,} members, controls and released rows of Adult, {repetitions} repetitions")
+    print(f"{'leak':18}{'mean':>8}{'spread':>8}{'stated':>8}{'within 20 %':>13}")
+    for kind in ("verbatim", "noisy"):
+        for share in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2):
+            found = []
+            for seed in range(repetitions):
+                tables = AttackTables.of(*leaky(table, kind, share, people, seed), schema)
+                matcher = matching.Matcher.of(tables)
+                one = leaked_share(tables, matcher, matcher.match(tables), seed=seed)
+                found.append((one.value / share, (one.interval[1] - one.value) / 1.96 / share))
+            value, stated = np.array(found).T
+            near = int((np.abs(value - 1) <= 0.2).sum())
+            print(
+                f"{f'{kind} {100 * share:g} %':18}{value.mean():8.2f}{value.std():8.2f}"
+                f"{stated.mean():8.2f}{near:10} of {repetitions}",
+                flush=True,
+            )
+
+
+def planted(data: Path, plantings: int, people: int = 1_500) -> None:
+    """Plant the declared leak anew and count how often it is noticed."""
+    table, schema = everybody(data)
+    fresh = AttackTables.of(*leaky(table, "none", 0.0, people, 10_000), schema)
+    declared = minimum_detectable_leak(fresh, seed=1)
+    print(f"\n{people:,} members, controls and released rows of Adult, {plantings} plantings")
+    for kind, leak in (
+        ("verbatim", "verbatim"),
+        ("noisy", "noisy"),
+        ("noisy outliers", "outliers"),
+    ):
+        copies_of = declared[leak].people
+        if copies_of is None:
+            print(f"  {leak}: nothing that was planted was noticed")
+            continue
+        noticed = 0
+        for seed in range(plantings):
+            parts = leaky(table, kind, copies_of / people, people, seed)
+            noticed += smallest_p_value(AttackTables.of(*parts, schema), seed) <= 0.05
+        print(f"  {leak:10}{copies_of:6} people, noticed in {noticed / plantings:.2f}", flush=True)
+
+
+def smallest_p_value(tables: AttackTables, seed: int) -> float:
+    """Return the smallest p-value, over its share of the error, of the tests that seek copies."""
+    score, apart, member = matching.scores(tables), the_isolated(tables), tables.member
+    hits = copies.hits(tables)
+    p_values = {
+        "membership/matching/top": highest_scores(score, member, seed=seed).p_value,
+        "membership/matching/vulnerable/top": highest_scores(
+            score[apart], member[apart], seed=seed
+        ).p_value,
+    }
+    for kind in ("exact", "all_but_one"):
+        hit = hits[kind]
+        p_values[f"copies/{kind}"] = excess(hit[member], hit[~member], seed=seed).p_value
+    return min(p_value / ERROR_SHARES[key] for key, p_value in p_values.items())
+
+
+def everybody(data: Path) -> tuple[pl.DataFrame, sf.Schema]:
+    """Return the different rows of the Adult table and its schema."""
+    parts = [sf.read(data / f"adult_uci_{part}.csv.gz") for part in ("train", "test")]
+    table = pl.concat(parts, how="vertical_relaxed").unique(maintain_order=True)
+    return table, sf.Schema(quasi_identifiers=dict.fromkeys(QUASI), rest="other")
 
 
 def the_isolated(tables: AttackTables) -> np.ndarray:

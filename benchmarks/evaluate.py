@@ -115,8 +115,10 @@ def suite(
         settings={
             "inference": {"most": None},
             "linkability": {"most": None},
+            "membership-by-distance": {"most": None},
             "attribute-inference": {
                 "people": 100_000,
+                "rows": 10_000,
                 "columns": list(released.columns),
             },
         }

@@ -27,6 +27,17 @@ __all__ = ["Check", "Shown", "checked", "shown"]
 _VERSIONS = {"real": "real rows", "ae": "AE", "vae": "VAE"}
 #: What stands in for the classifiers that are not of scikit-learn.
 _STOOD_FOR = ("XGB", "LGBM")
+_FIGURES = {
+    "own_source": "rows nearest to their own person",
+    "nearer_to_member": "rows nearer to a member than to any control",
+    "median_distance": "median distance to the nearest member",
+    "median_distance_of_controls": "median distance of controls to the nearest member",
+    "correlation_difference": "mean difference of the correlations",
+    "ks": "KS distance",
+    "lowest_ks": "lowest KS distance",
+    "highest_ks": "highest KS distance",
+    "sd": "standard deviation",
+}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -39,6 +50,32 @@ class Check:
     figure: str
     then: float
     now: float
+
+    @property
+    def title(self) -> str:
+        """The figure in words."""
+        kind, _, column = self.figure.partition("/")
+        words = _FIGURES.get(kind, kind.replace("_", " "))
+        return f"{words} of {column.replace('_', ' ')}" if column else words
+
+    @property
+    def of(self) -> str:
+        """The release in words."""
+        return _VERSIONS.get(self.release, self.release)
+
+    @property
+    def shown_then(self) -> str:
+        """The earlier figure with the digits that it was given with, two at least."""
+        return f"{self.then:.{self._digits}f}"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the figure is the same now as far as the earlier one was written out."""
+        return abs(self.now - self.then) <= 0.5 * 10.0**-self._digits
+
+    @property
+    def _digits(self) -> int:
+        return max(2, len(repr(self.then).partition(".")[2]))
 
 
 @dataclass(frozen=True)
@@ -254,14 +291,15 @@ def _spread(one: ReleaseShown) -> str:
 def _learning(known: Mapping[str, Any], study: Study) -> LearningTable:
     said = known.get("accuracy", {})
     areas, rows = known.get("auc", {}), known.get("test_rows", 0)
+    tested = study.data.controls.height
     ours = [("real", study.learned), *((one.release.key, one.learned) for one in study.releases)]
     heads: list[tuple[str, str, bool]] = []
     columns: list[tuple[bool, str, Mapping[str, Score]]] = []
     titles = {one.release.key: one.release.title for one in study.releases}
     for key, scores in ours:
         if scores:
-            name = "Real rows (TRTR)" if key == "real" else f"{titles[key]} (TSTR)"
-            heads.append((name, "measured", False))
+            name = "real rows" if key == "real" else _VERSIONS.get(key, titles[key])
+            heads.append((f"Learned from {name}", f"on {tested:,} people", False))
             columns.append((False, key, scores))
         if key in said:
             heads.append((f"Published, {_VERSIONS[key]}", f"on {rows:,} people", True))

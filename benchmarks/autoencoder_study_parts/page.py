@@ -31,8 +31,9 @@ td small { line-height: 1.35; }
 .wilson small { white-space: nowrap; }
 .said td { min-width: 11rem; }
 table.risks { font-size: .86rem; }
-table.risks tbody th { min-width: 10rem; }
-table.risks td:last-child { min-width: 11.5rem; padding-left: .4rem; }
+table.risks tbody th { min-width: 7.5rem; }
+table.risks td:last-child { min-width: 9.5rem; padding-left: .4rem; }
+table.risks td, table.risks th { padding-right: .35rem; }
 .maps { display: grid; gap: 1.2rem; }
 .maps { grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); }
 """

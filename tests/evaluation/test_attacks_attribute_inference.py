@@ -111,6 +111,7 @@ def test_what_the_figures_say_is_counted_right():
         gain=np.array([0.4, 0.2, 0.0, 0.0, 0.1, 0.0]),
         has_rare=np.array([True, False, False, True, True, False]),
         claims_rare=np.array([True, True, False, False, True, False]),
+        learned_from=6,
     )
     member = np.array([True] * 4 + [False] * 2)
     found = attribute_figures("x", guesses, member, recall=(0.5, 1.0), rare=0.1, seed=0)
@@ -141,7 +142,7 @@ def test_the_gain_of_precision_covers_the_truth():
         other = np.where(random.random(n) < 0.5, right, random.random(n) < 0.6)
         flags = np.zeros(n, dtype=bool)
         guesses = Guesses(
-            right, random.random(n), other, random.random(n), np.zeros(n), flags, flags
+            right, random.random(n), other, random.random(n), np.zeros(n), flags, flags, n
         )
         member = np.arange(n) < n // 2
         found = attribute_figures("x", guesses, member, recall=(1.0,), rare=0.1, seed=0)
@@ -214,6 +215,19 @@ def test_people_are_limited_and_all_rows_serve_as_baseline():
     some = AttributeInference(people=40, trees=5).run(tables, seed=0)
     assert some[KEY].attacks == 80
     assert len(guess(tables, "illness", FAST, seed=0).right) == 600
+
+
+def test_many_secrets_share_rows_and_people():
+    released, members, controls = (
+        pl.concat([people(6_000, seed + part) for part in (0, 50)]) for seed in (1, 2, 3)
+    )
+    tables = AttackTables.of(released, members, controls, SCHEMA)
+    one = AttributeInference(trees=5, columns=("illness",)).run(tables, seed=0)[KEY]
+    assert "trained on 10,000 released rows" in one.meaning
+    assert one.attacks == 20_000
+    twenty = AttributeInference(trees=5, columns=("illness", *["gone"] * 39)).run(tables, seed=0)
+    assert "trained on 2,000 released rows" in twenty[KEY].meaning
+    assert twenty[KEY].attacks == 5_000
 
 
 def test_wrong_settings_are_refused():

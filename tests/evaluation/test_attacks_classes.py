@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 import sfumato as sf
 from sfumato.errors import DataError, PlanError, SchemaError
 from sfumato.evaluation.attacks.candidates import candidates, labels_of
+from sfumato.evaluation.attacks.count_differences import differencing_figures
 from sfumato.evaluation.attacks.homogeneity import Homogeneity, Learned, homogeneity_scores
-from sfumato.evaluation.attacks.intersection import differencing, intersect, intersection_scores
+from sfumato.evaluation.attacks.intersection import intersection_figures, intersection_scores
 from sfumato.evaluation.attacks.tables import STAR, AttackTables
 
 DATA = Path(__file__).parents[1] / "data"
@@ -212,7 +213,7 @@ def test_results_do_not_depend_on_how_the_tables_are_kept():
 )
 def test_every_table_gives_figures(released, members, controls):
     tables = attacked(released, members, controls)
-    for figures in (Homogeneity().run(tables, seed=1), intersect(tables, tables)):
+    for figures in (Homogeneity().run(tables, seed=1), intersection_figures(tables, tables)):
         assert figures
         for figure in figures.values():
             if not figure.computed:
@@ -289,7 +290,7 @@ def test_two_releases_tell_what_neither_tells_alone():
     schema = sf.Schema(quasi_identifiers=["age"], sensitive=["ill"])
     controls = pl.DataFrame({"age": [26, 27, 45], "ill": ["flu", "gout", "AIDS"]})
     tables = [AttackTables.of(t, patients, controls, schema) for t in (first, second)]
-    figures = intersect(*tables)
+    figures = intersection_figures(*tables)
     certain = figures["intersection/ill/certain"]
     # Alice (AIDS), and of the older ones who share the cold with the second class
     assert certain.value == pytest.approx(2 / 6)
@@ -308,13 +309,13 @@ def test_two_copies_are_evidence_and_two_fresh_releases_are_not():
         "b": members.with_columns(region=pl.lit("*")),
     }
     first, second = (attacked(t, members, controls) for t in outlines.values())
-    figures = intersect(first, second)
+    figures = intersection_figures(first, second)
     certain = figures["intersection/ill/certain"]
     assert certain.value > certain.baseline
     assert certain.value > certain.control + 0.03
     assert certain.p_value < 0.01
     fresh = [attacked(people(300, seed), members, controls) for seed in (5, 6)]
-    for figure in intersect(*fresh).values():
+    for figure in intersection_figures(*fresh).values():
         assert figure.p_value is None or figure.p_value > 0.01
 
 
@@ -328,21 +329,21 @@ def test_people_are_paired_whatever_the_order():
         PEOPLE,
     )
     second = attacked(people(60, 9), members, controls)
-    same(intersect(first, second), intersect(again, second))
+    same(intersection_figures(first, second), intersection_figures(again, second))
     place = np.array(
         [second.real_frame.rows().index(row) for row in first.real_frame.rows()], dtype=np.int64
     )
-    same(intersect(first, second), intersect(first, second, pairs=place))
+    same(intersection_figures(first, second), intersection_figures(first, second, pairs=place))
     with pytest.raises(DataError, match="same members and controls"):
-        intersect(first, attacked(members, members, controls[:39]))
+        intersection_figures(first, attacked(members, members, controls[:39]))
     with pytest.raises(DataError, match="different columns"):
-        intersect(first, attacked(members.drop("cost"), members, controls))
+        intersection_figures(first, attacked(members.drop("cost"), members, controls))
     with pytest.raises(DataError, match="pairs"):
-        intersect(first, second, pairs=np.zeros(100, dtype=int))
+        intersection_figures(first, second, pairs=np.zeros(100, dtype=int))
     with pytest.raises(DataError, match="a control of the other"):
-        intersect(first, second, pairs=place[::-1])
+        intersection_figures(first, second, pairs=place[::-1])
     with pytest.raises(SchemaError, match="Did you mean"):
-        intersect(first, second, sensitive=["il"])
+        intersection_figures(first, second, sensitive=["il"])
 
 
 def test_small_counts_follow_by_differencing():
@@ -352,19 +353,19 @@ def test_small_counts_follow_by_differencing():
     after = before[1:]  # one person withdrew
     schema = sf.Schema(quasi_identifiers=["age", "sex"])
     first, second = (AttackTables.of(t, before, None, schema) for t in (before, after))
-    figures = differencing(first, second, smallest=10)
+    figures = differencing_figures(first, second, smallest=10)
     # (a, f): 10 and 9, so the second already shows a small cell
     assert figures["differencing/classes"].value == 0
     # a: 20 and 19; f: 28 and 27
     assert figures["differencing/cells"].value == 2
     assert figures["differencing/cells"].unit == "cells"
     assert figures["differencing/cells"].p_value is None
-    assert differencing(first, first)["differencing/cells"].value == 0
-    assert differencing(first, second, smallest=2)["differencing/cells"].value == 3
+    assert differencing_figures(first, first)["differencing/cells"].value == 0
+    assert differencing_figures(first, second, smallest=2)["differencing/cells"].value == 3
     invented = AttackTables.of(after, before, None, schema, synthetic=True)
-    assert not differencing(first, invented)["differencing/cells"].computed
+    assert not differencing_figures(first, invented)["differencing/cells"].computed
     with pytest.raises(DataError, match="smallest"):
-        differencing(first, second, smallest=1)
+        differencing_figures(first, second, smallest=1)
 
 
 def test_overlapping_labels_are_not_subtracted():
@@ -377,7 +378,7 @@ def test_overlapping_labels_are_not_subtracted():
     )
     schema = sf.Schema(quasi_identifiers=["age", "sex"])
     tables = [AttackTables.of(t, real, None, schema) for t in (apart, overlapping)]
-    figures = differencing(*tables)
+    figures = differencing_figures(*tables)
     assert "overlap" in figures["differencing/classes"].because
     assert figures["differencing/cells"].attacks == 2
 

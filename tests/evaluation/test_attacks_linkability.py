@@ -170,13 +170,16 @@ def test_any_sizes_give_figures(n, n_members, n_controls):
 
 
 def test_of_very_large_tables_fewer_people_are_attacked(monkeypatch):
-    monkeypatch.setattr(member_figures, "_PAIRS", 3_000)
     tables = AttackTables.of(people(100, 1), people(80, 2), people(20, 3), SCHEMA)
+    monkeypatch.setattr(member_figures, "_CELLS", 3_000 * len(tables.columns))
+    monkeypatch.setattr(member_figures, "_FEWEST", 5)
     assert Linkability().run(tables, seed=0)["linkability/1"].attacks == 30
     assert Linkability(most=10).run(tables, seed=0)["linkability/1"].attacks == 10
     assert Linkability(most=None).run(tables, seed=0)["linkability/1"].attacks == 100
     rows = member_figures.some_people(tables, 30, 0)
     assert tables.member[rows].sum() == 24
+    monkeypatch.setattr(member_figures, "_FEWEST", 50)
+    assert Linkability().run(tables, seed=0)["linkability/1"].attacks == 50
 
 
 def test_nothing_depends_on_the_order_the_names_or_the_types():

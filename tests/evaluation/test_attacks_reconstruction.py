@@ -8,11 +8,11 @@ import pytest
 
 from sfumato.anonymization import Mondrian
 from sfumato.evaluation.attacks.attack_features import Classes
+from sfumato.evaluation.attacks.count_equations import CountEquations
 from sfumato.evaluation.attacks.reconstruction import (
     LinearReconstruction,
     _area,
     _ranked_rightly,
-    _System,
     _wanted,
     scores,
 )
@@ -111,9 +111,8 @@ def test_the_solver_agrees_with_a_dense_ridge_regression():
         [(random.integers(0, 3, m), random.integers(0, 3, n))],
     ]
     has = random.integers(0, 2, m)
-    secret = Classes(has, random.integers(0, 2, n), np.ones(m, dtype=bool), 3)
-    attack = LinearReconstruction(marginals=2)
-    system = _System.of(looks, secret, [1], attack, random)
+    told = np.ones(m, dtype=bool)
+    system = CountEquations.of(looks, told, has[:, None] == 1, marginals=2, ways=4, random=random)
     solved = system.solve(0.5, 200)[:, 0]
     keys = looks[0][0][1] * 10 + looks[1][0][1]
     shown = looks[0][0][0] * 10 + looks[1][0][0]
@@ -128,6 +127,17 @@ def test_the_solver_agrees_with_a_dense_ridge_regression():
     left, right = np.array(left), np.array(right)
     expected = np.linalg.solve(left.T @ left + 0.5 * np.eye(n), left.T @ right)
     assert solved == pytest.approx(expected, abs=1e-9)
+
+
+def test_secrets_solved_together_are_those_solved_one_by_one():
+    """Equations of secrets that the same rows tell are shared; the answers must not be."""
+    tables = attacked(people(600, 1))
+    attack = LinearReconstruction(columns=("illness", "weight"))
+    figures = attack.run(tables, seed=0)
+    alone = LinearReconstruction(columns=("illness",)).run(tables, seed=0)
+    assert figures[KEY].value == alone[KEY].value
+    assert figures[KEY].p_value == alone[KEY].p_value
+    assert figures["reconstruction/weight"].value != figures[KEY].value
 
 
 def test_the_share_ranked_rightly_is_the_area_under_the_curve():

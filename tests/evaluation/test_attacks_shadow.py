@@ -99,7 +99,9 @@ def test_the_house_generator_can_be_rerun():
     attack = ShadowModels(shadows=4, targets=40, vulnerable=0)
     found = attack.run(attacked(remake, n=150), seed=1)
     assert found[KEY].computed
-    assert found[KEY].p_value > 0.01
+    # one draw in a hundred falls under 0.01 by chance: three are looked at
+    again = [attack.run(attacked(remake, n=150), seed=seed)[KEY].p_value for seed in (2, 3)]
+    assert sorted([found[KEY].p_value, *again])[1] > 0.05
     assert list(found) == [
         KEY,
         f"{KEY}/auc",
@@ -239,3 +241,12 @@ def test_the_level_is_kept_when_labels_are_exchanged():
             found = top_excess(ratio[shuffled[:n]], ratio[shuffled[n:]], seed=draw)
             rejected += found.p_even < 0.05
         assert 0.025 <= rejected / 400 <= 0.08
+
+
+def test_a_technique_may_read_a_column_that_it_does_not_release():
+    def remake(frame, rows, seed):
+        return frame.filter(pl.col("region").is_not_null()).drop("region")
+
+    found = FAST.run(attacked(remake, n=100, synthetic=False), seed=1)
+    assert found[KEY].computed
+    assert found[KEY].p_value < 0.001

@@ -12,6 +12,7 @@ import sfumato as sf
 from sfumato.errors import PlanError
 from sfumato.evaluation.attacks.coded_cells import CodedCells
 from sfumato.evaluation.attacks.predicates import (
+    Predicates,
     find,
     random_conjunctions,
     rarest_cells,
@@ -172,6 +173,15 @@ def test_a_whole_record_fits_whom_its_cells_could_stand_for(released, members, c
     cells = CodedCells.of(tables, every)
     predicates = whole_records(cells, most=100, random=np.random.default_rng(1))
     matches = find(cells.real, predicates, most=50)
+    rows = np.flatnonzero(cells.told.any(axis=1))
+    columns = np.where(cells.told[rows], np.arange(cells.told.shape[1]), -1)
+    side = cells.released
+    every_row = Predicates.from_rows(rows, columns, side.low, side.high)
+    fit_one = [
+        len(satisfying(tables, cells, every_row, number, released=True)) == 1
+        for number in range(len(rows))
+    ]
+    assert sorted(predicates.source) == rows[fit_one].tolist()
     for number, row in enumerate(predicates.source):
         hollow = cells.hollow[row]
         fits = np.logical_and.reduce(

@@ -106,7 +106,7 @@ def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     import sfumato.release.report as report
 
     monkeypatch.setattr(report, "render_study", lambda study: f"<p>{study.name}</p>")
-    monkeypatch.setattr(report, "render_evaluation", lambda one: f"<p>{one.release}</p>")
+    monkeypatch.setattr(report, "render_evaluation", lambda one, **_: f"<p>{one.release}</p>")
 
 
 @pytest.fixture

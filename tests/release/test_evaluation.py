@@ -1,14 +1,19 @@
 """Any release can be measured, whoever made it, and the measurement survives a file."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from sfumato.anonymization import Clean, Rules
 from sfumato.errors import DataError, SchemaError
+from sfumato.evaluation import Figure
+from sfumato.evaluation.attacks.suite import AttackPlan
+from sfumato.evaluation.utility import UtilitySettings
 from sfumato.release import Evaluation, anonymize, evaluate
 from sfumato.release.plan import EvaluationPlan, FidelityPlan, LearningPlan, RiskPlan
+from sfumato.release.report import render_evaluation
 from sfumato.synthesis import GaussianCopula
 from sfumato.table import Hierarchy, Schema
 
@@ -123,3 +128,40 @@ def test_frames_of_other_kinds_can_be_measured(real, control):
         real.to_pandas(), release.data.to_pandas(), SCHEMA, control=control.to_arrow(), plan=plan
     )
     assert given.risks == expected.risks
+
+
+def test_what_leaves_the_house_names_no_exact_number(real, control):
+    plan = EvaluationPlan(
+        attacks=AttackPlan(most=0),
+        utility=UtilitySettings(parts=("rare",)),
+        risk=RiskPlan(sample=0),
+        policies={"ema-0070": True},
+    )
+    exact = evaluate(real, real.head(40), SCHEMA, control=control, plan=plan, seed=1)
+    reason = "732 released rows show neither their own value, first in released row 2"
+    hidden = Figure.not_computed(
+        "own", reason, unit="share", direction="lower is better", source="none"
+    )
+    known = Figure.not_computed(
+        "other", "there are no rows", unit="share", direction="lower is better", source="none"
+    )
+    notes = ("4 of 40 control rows are suppressed.", "3 others are too.", "No models.")
+    exact = replace(exact, risks={**exact.risks, "own": hidden, "other": known}, not_run=notes)
+    shown = exact.outward()
+    assert exact.judgements
+    assert "732" not in shown.risks["own"].because
+    assert shown.risks["own"].because
+    assert shown.risks["other"].because == known.because
+    assert len(shown.not_run) == 2
+    assert "No models." in shown.not_run
+    for before, after in zip(exact.judgements, shown.judgements, strict=True):
+        assert after["verdict"] == before["verdict"]
+        assert after["value"] is None
+        assert after["reach"] is None
+        assert f"value {before['value']:.4g};" in before["sentence"]
+        assert "value " not in after["sentence"]
+    assert shown.outward() == shown
+    page = render_evaluation(shown, for_others=True)
+    assert "No model was trained" not in page
+    assert "Not checked" not in page
+    assert "This page may be handed on" in page

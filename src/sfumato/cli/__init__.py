@@ -1,7 +1,7 @@
 """The commands: a thin edge over the rooms. All messages go to standard error, results to files.
 
-Exit codes: 0 done; 1 a promise is not kept or a check failed; 2 wrong input or a limit of the
-machine, said in one line; 3 a defect of sfumato; 130 interrupted.
+Exit codes: 0 done; 1 a promise is not kept, a check failed or a claim is broken; 2 wrong input or a
+limit of the machine, said in one line; 3 a defect of sfumato; 130 interrupted.
 """
 
 from __future__ import annotations

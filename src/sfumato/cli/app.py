@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.cli.console import Console
+from sfumato.cli.evaluation_commands import audit, evaluate, intersect
 from sfumato.cli.options import (
     Data,
     Decimal,
@@ -196,9 +197,9 @@ def run(
 ) -> None:
     """Make every release of a plan and evaluate them side by side.
 
-    With a [frontier] in the plan the releases are set against each other, risk against use, and
-    the most useful one that keeps the plan's limits is recommended. Run it again and it resumes: a
-    finished release is not made again. The same plan gives the same data, byte for byte.
+    With a section 'frontier' in the plan the releases are set against each other, risk against
+    use, and the most useful one that keeps the plan's limits is recommended. Run it again and it
+    resumes: a finished release is not made again. The same plan gives the same data, byte for byte.
     """
     from sfumato.cli.commands import run_plan
 
@@ -347,54 +348,9 @@ def synthesize(
     )
 
 
-@app.command()
-def evaluate(
-    real: Annotated[str, typer.Argument(metavar="REAL", help="The real table.")],
-    released: Annotated[
-        str, typer.Argument(metavar="RELEASED", help="The released table, whoever made it.")
-    ],
-    schema: SchemaFile,
-    control: Annotated[
-        str | None,
-        typer.Option(metavar="CONTROL", help="Real people who are not in the release."),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="What a model should learn.")
-    ] = None,
-    synthetic: Annotated[
-        bool,
-        typer.Option("--synthetic", help="The rows were drawn from a model: none is a person."),
-    ] = False,
-    out: Out = Path("evaluation"),
-    seed: Seed = 0,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    decimal: Decimal = None,
-    missing: Missing = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Measure the risk and the utility of any released file, whoever made it."""
-    from sfumato.cli.commands import evaluate_release
-
-    console = Console(quiet=quiet, as_json=as_json)
-
-    def table(place: str) -> Source:
-        return source(
-            place, delimiter=delimiter, encoding=encoding, decimal=decimal, missing=missing
-        )
-
-    evaluate_release(
-        console,
-        table(real),
-        table(released),
-        None if control is None else table(control),
-        schema,
-        target=target,
-        synthetic=synthetic,
-        out=out,
-        seed=seed,
-    )
+app.command()(evaluate)
+app.command()(intersect)
+app.command()(audit)
 
 
 @app.command()

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfumato.errors import DataError, PlanError
+from sfumato.cli.figure_lines import figure_words
+from sfumato.cli.reading import read
+from sfumato.errors import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
-
     from sfumato.cli.console import Console
-    from sfumato.release import Certificate, Evaluation, Study
+    from sfumato.release import Certificate, Study
     from sfumato.release.frontier import Frontier
-    from sfumato.table import Schema, Source
+    from sfumato.table import Source
 
 __all__ = [
-    "evaluate_release",
     "list_techniques",
     "make_release",
     "profile_table",
@@ -38,7 +37,7 @@ def profile_table(
 
     _refuse_existing(schema_out)
     said = None if schema is None else Schema.read(schema)
-    table = _read(console, where, said)
+    table = read(console, where, said)
     known = None if said is None else said.check(table)
     with console.progress() as progress:
         found = profile(table, known, progress=progress)
@@ -63,7 +62,7 @@ def start_plan(
     if not force:
         _refuse_existing(plan_file)
         _refuse_existing(schema_file)
-    table = _read(console, where)
+    table = read(console, where)
     schema = Schema.suggest(table)
     out.mkdir(parents=True, exist_ok=True)
     schema.write(schema_file)
@@ -153,65 +152,6 @@ def make_release(
     console.result(values, _release_words(release.certificate, out))
 
 
-def evaluate_release(
-    console: Console,
-    real: Source,
-    released: Source,
-    control: Source | None,
-    schema_file: Path,
-    *,
-    target: str | None,
-    synthetic: bool,
-    out: Path,
-    seed: int,
-) -> None:
-    """Measure a released file against the real one and write the report."""
-    from sfumato.release import evaluate
-    from sfumato.release.evaluation_log import log_evaluation
-    from sfumato.table import Schema
-
-    schema = Schema.read(schema_file)
-    table = _read(console, real, schema)
-    checked = schema.check(table)
-    if target is not None and target not in checked.columns:
-        from sfumato.errors import SchemaError, did_you_mean
-
-        hint = did_you_mean(target, checked.columns)
-        raise SchemaError(f"the table has no column {target!r} to learn.{hint}")
-    judged = _read(console, released)
-    if not set(judged.columns) & set(table.columns):
-        raise DataError(
-            f"{released.path or 'the released table'} shares no column with the real table: "
-            "is it a release of this one?"
-        )
-    others = None if control is None else _read(console, control, schema)
-    with console.progress() as progress:
-        evaluation = evaluate(
-            table,
-            judged,
-            schema,
-            control=others,
-            target=target,
-            name=Path(released.path or "release").name,
-            synthetic=synthetic,
-            seed=seed,
-            progress=progress,
-        )
-    report = evaluation.save(out)
-    before = log_evaluation(evaluation)
-    words = [*_figure_words(evaluation), _logged(before), f"report: {report}"]
-    console.result(evaluation.to_dict(), words)
-
-
-def _logged(before: int | None) -> str:
-    if before is None:
-        return "this evaluation could not be logged: SFUMATO_STATE names a folder for the log"
-    if not before:
-        return "logged as the first evaluation of this real table here"
-    times = "once" if before == 1 else f"{before:,} times"
-    return f"logged: this real table was evaluated {times} before; each time tells a little more"
-
-
 def verify_release(
     console: Console,
     released: Path,
@@ -278,17 +218,6 @@ def list_techniques(console: Console) -> None:
     console.result(values, words)
 
 
-def _read(console: Console, where: Source, schema: Schema | None = None) -> pl.DataFrame:
-    """Read a table as its schema says, and say what was found in it."""
-    from sfumato.table import read_with_report
-
-    reading = read_with_report(where if schema is None else where.said_by(schema))
-    console.say(f"read {reading.frame.height:,} rows, {reading.frame.width} columns")
-    for note in reading.notes:
-        console.say(f"  {note}")
-    return reading.frame
-
-
 def _refuse_existing(path: Path | None) -> None:
     if path is not None and path.exists():
         raise PlanError(f"{path} exists: it may hold your corrections, so name another file")
@@ -330,7 +259,7 @@ def _study_words(study: Study) -> list[str]:
     words = []
     for release in study.releases:
         words.append(f"{release.name}:")
-        words += [f"  {line}" for line in _figure_words(release.evaluation)]
+        words += [f"  {line}" for line in figure_words(release.evaluation)]
     return [*words, f"report to open: {study.report}"]
 
 
@@ -355,23 +284,3 @@ def _frontier_words(study: Study, frontier: Frontier) -> list[str]:
         *against,
         f"report to open: {study.report}",
     ]
-
-
-def _figure_words(evaluation: Evaluation) -> list[str]:
-    """Say the figures that a reader asks for first; the report has them all."""
-    words = []
-    left_out: dict[str, list[str]] = {}
-    for key, figure in {**evaluation.risks, **evaluation.utility}.items():
-        if not (key in evaluation.risks or key.startswith(("auc/", "f1/"))):
-            continue
-        if not figure.computed:
-            left_out.setdefault(figure.because, []).append(figure.name)
-            continue
-        interval = (
-            f" ({figure.interval[0]:.4g} to {figure.interval[1]:.4g})" if figure.interval else ""
-        )
-        protocol = f" [{key.split('/', 1)[1]}]" if "/" in key else ""
-        words.append(f"{figure.name}{protocol}: {figure.value:.4g}{interval} {figure.unit}")
-    for because, names in left_out.items():
-        words.append(f"not computed, as {because}: {'; '.join(names)}")
-    return words

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfumato.cli.figure_lines import aligned
 from sfumato.errors import DataError, GuaranteeNotMet, PlanError, SchemaError
 
 if TYPE_CHECKING:
@@ -271,13 +272,4 @@ def _table(rows: Sequence[_Row]) -> list[str]:
                 *("–" if number is None else f"{number:,}" for number in numbers),
             )
         )
-    widths = [max(len(line[place]) for line in cells) for place in range(len(head))]
-    lines = []
-    for line in cells:
-        first, *others = (
-            text.ljust(width) if place == 0 else text.rjust(width)
-            for place, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        lines.append("  ".join((first, *others)).rstrip())
-    lines += [f"{row.folder}: {row.because}" for row in rows if row.because]
-    return lines
+    return [*aligned(cells), *(f"{row.folder}: {row.because}" for row in rows if row.because)]

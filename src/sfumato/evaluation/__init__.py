@@ -4,7 +4,9 @@ Risk: :func:`class_risks` counts who stands alone in a released table, :func:`cl
 whether a release lies nearer to the people it was made from than to others. Use: :func:`fidelity`
 compares columns and their associations, :func:`information_loss` tells how much less exactly a
 release says what it says, :func:`train_and_test` trains on a release and tests on
-real rows. Every number is a :class:`Figure`, with what is needed to read it.
+real rows. :func:`intersect` lays two releases of the same people on top of each other, and
+:func:`audit_mechanism` asks whether a claimed epsilon holds. Every number is a :class:`Figure`,
+with what is needed to read it.
 
 Names are imported when they are first used, so that a command that evaluates nothing stays fast.
 """
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from sfumato.evaluation.reidentification import class_risks
     from sfumato.evaluation.small_cells import count_small_cells, small_cell_figures
     from sfumato.evaluation.table_fidelity import Association, ColumnFidelity, Fidelity, fidelity
+    from sfumato.evaluation.two_releases import differencing, intersect
 
 _HOME = {
     "population_risks": "population_risk",
@@ -60,6 +63,7 @@ _HOME = {
     "audit_in_one_run": "audit",
     "audit_mechanism": "audit",
     "audit_technique": "audit",
+    "differencing": "two_releases",
     "distinguishing_outputs": "audit",
     "Association": "table_fidelity",
     "ColumnFidelity": "table_fidelity",
@@ -83,6 +87,7 @@ _HOME = {
     "compare": "comparison",
     "fidelity": "table_fidelity",
     "information_loss": "loss",
+    "intersect": "two_releases",
     "outward": "outward_figures",
     "sampling_risk": "certainty",
     "train_and_test": "learning",
@@ -118,9 +123,11 @@ __all__ = [
     "closest_record",
     "compare",
     "count_small_cells",
+    "differencing",
     "distinguishing_outputs",
     "fidelity",
     "information_loss",
+    "intersect",
     "judge",
     "outward",
     "policies_of",

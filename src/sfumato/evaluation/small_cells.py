@@ -118,7 +118,11 @@ def count_small_cells(
             hint = did_you_mean(name, frame.columns)
             raise SchemaError(f"The released table has no column {name!r}.{hint}")
     codes = {name: _coded(frame[name]) for name in used}
-    people = None if person is None else numbered(frame, [person])[0]
+    people = None
+    if person is not None:
+        people, persons = numbered(frame, [person])
+        if persons == frame.height:  # a row is a person: nobody is counted twice
+            people = None
     return tuple(_counted(one, [codes[name] for name in one], below, people) for one in wanted)
 
 

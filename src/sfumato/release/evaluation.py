@@ -24,6 +24,8 @@ __all__ = ["EVALUATION_FILE", "Evaluation", "evaluate"]
 
 EVALUATION_FILE = "evaluation.json"
 _FORMAT = 2
+_INSIDE = "the reason names numbers and is told inside the house only"
+_NOTE_INSIDE = "What else was left out names numbers and is told inside the house only."
 
 
 @dataclass(frozen=True)
@@ -143,19 +145,25 @@ class Evaluation:
         """Return what may leave the house: rounded aggregates, without distributions and findings.
 
         An evaluation is itself a release. Exact counts of few people, least and greatest values
-        and histograms stay inside; see :func:`sfumato.evaluation.outward` for the rounding.
+        and histograms stay inside; see :func:`sfumato.evaluation.outward` for the rounding. So do
+        sentences that name numbers: why a figure was not computed, what was left out, and by how
+        much a limit is kept.
         """
         from sfumato.evaluation import outward
 
         people = self.rows_real + self.rows_control
         return replace(
             self,
-            risks=outward(self.risks, people=people),
-            utility=outward(self.utility, people=people),
+            risks=_without_reasons(outward(self.risks, people=people)),
+            utility=_without_reasons(outward(self.utility, people=people)),
             fidelity=None,
             learned=(),
             use=None,
             integrity=(),
+            not_run=tuple(
+                dict.fromkeys(_without_numbers(note, _NOTE_INSIDE) for note in self.not_run)
+            ),
+            judgements=tuple(_without_values(one, self.risks) for one in self.judgements),
         )
 
     def save(self, folder: str | Path) -> Path:
@@ -175,7 +183,7 @@ class Evaluation:
         self.write(folder / EVALUATION_FILE)
         report = folder / "report.html"
         write_text(report, render_evaluation(self))
-        write_text(folder / "outward.html", render_evaluation(self.outward()))
+        write_text(folder / "outward.html", render_evaluation(self.outward(), for_others=True))
         return report
 
 
@@ -265,3 +273,28 @@ def _figures(values: Mapping[str, Any]) -> dict[str, Figure]:
     from sfumato.evaluation import Figure
 
     return {key: Figure.from_dict(given) for key, given in values.items()}
+
+
+def _without_numbers(sentence: str, otherwise: str = "") -> str:
+    """Return a sentence that names no number, or what is said in the place of one that does."""
+    return sentence if not any(sign.isdigit() for sign in sentence) else otherwise
+
+
+def _without_reasons(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    return {
+        key: replace(figure, because=_without_numbers(figure.because, _INSIDE))
+        for key, figure in figures.items()
+    }
+
+
+def _without_values(judgement: Mapping[str, Any], risks: Mapping[str, Figure]) -> dict[str, Any]:
+    """Return what is said under a policy, but not how far the figure is from the limit."""
+    policy, key = judgement["policy"], judgement["figure"]
+    name = risks[key].name if key in risks else key
+    limit = "" if policy["limit"] is None else f", {policy['direction']} {policy['limit']:.4g}"
+    return {
+        **judgement,
+        "value": None,
+        "reach": None,
+        "sentence": f"{policy['name']}, {name}{limit}. Source: {policy['source']}.",
+    }

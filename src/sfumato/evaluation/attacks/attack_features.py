@@ -16,11 +16,20 @@ import numpy.typing as npt
 
 from sfumato.evaluation.attacks.tables import STAR, AttackColumn, AttackTables
 
-__all__ = ["Filled", "classes_of_secret", "fill", "known_columns", "ranks", "secrets"]
+__all__ = [
+    "Filled",
+    "LearnerTable",
+    "classes_of_secret",
+    "fill",
+    "known_columns",
+    "ranks",
+    "secrets",
+]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Singles = npt.NDArray[np.float32]
 
 _TRACE = 1e-6  # so that a value that no real person has can still be drawn from its set
 _FEW_NUMBERS = 12
@@ -118,6 +127,53 @@ def ranks(filled: Filled) -> tuple[Floats, Floats]:
     return tuple(  # type: ignore[return-value]
         np.where(np.isnan(side), -1.0, np.searchsorted(values, side)) for side in (released, real)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class LearnerTable:
+    """All columns of released and of real rows as ranks, filled once for every secret.
+
+    Parameters
+    ----------
+    names
+        The columns.
+    released, real
+        Ranks, -1 where missing, shape (columns, n) and (columns, N).
+    """
+
+    names: tuple[str, ...]
+    released: Singles
+    real: Singles
+
+    @classmethod
+    def of(cls, columns: Sequence[AttackColumn], random: np.random.Generator) -> LearnerTable:
+        """Fill and rank columns.
+
+        Parameters
+        ----------
+        columns
+            At least one.
+        random
+            What generalized and suppressed cells are drawn with.
+        """
+        names = tuple(column.name for column in columns)
+        pairs = [ranks(fill(column, random)) for column in columns]
+        released, real = (
+            np.array([pair[side] for pair in pairs], dtype=np.float32) for side in (0, 1)
+        )
+        return cls(names, released, real)
+
+    def known(
+        self, columns: Sequence[str], *, released: Integers, real: Integers
+    ) -> tuple[Singles, Singles]:
+        """Return some columns of some rows, shape (rows, columns); one constant for no column."""
+        if not columns:
+            return np.zeros((len(released), 1), np.float32), np.zeros((len(real), 1), np.float32)
+        places = np.array([self.names.index(name) for name in columns])[:, None]
+        return (
+            np.ascontiguousarray(self.released[places, released].T),
+            np.ascontiguousarray(self.real[places, real].T),
+        )
 
 
 @dataclass(frozen=True, eq=False)

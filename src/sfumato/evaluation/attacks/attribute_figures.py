@@ -48,6 +48,8 @@ class Guesses:
         in hundredths.
     has_rare, claims_rare
         Whether the person has, and is said to have, a value that few have.
+    learned_from
+        Released rows that the learner was trained on.
     """
 
     right: Flags
@@ -57,6 +59,7 @@ class Guesses:
     gain: Floats
     has_rare: Flags
     claims_rare: Flags
+    learned_from: int
 
 
 def attribute_figures(
@@ -108,10 +111,10 @@ def _right_figure(guesses: Guesses, member: Flags, seed: int) -> Figure:
         unit="share",
         direction="lower is better",
         meaning=(
-            f"A learner trained on the release guesses the secret of so many of "
-            f"{found.n_members:,} members rightly; the control is how many of {found.n_controls:,} "
-            "people who are not in the release, the baseline what the same learner guesses of the "
-            f"members from other real people. {_SCIENCE}"
+            f"A learner trained on {guesses.learned_from:,} released rows guesses the secret of so "
+            f"many of {found.n_members:,} members rightly; the control is how many of "
+            f"{found.n_controls:,} people who are not in the release, the baseline what the same "
+            f"learner guesses of the members from other real people. {_SCIENCE}"
         ),
         source=f"{_ALC}, section 3; Francis & Wagner 2024, arXiv 2403.06595; Fisher 1935",
         interval=_around(found.controls, found.interval),

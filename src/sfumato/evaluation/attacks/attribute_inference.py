@@ -22,7 +22,6 @@ Learning 63 (2006).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -33,14 +32,13 @@ from pydantic import Field
 from sfumato.evaluation.attacks.attack import Attack
 from sfumato.evaluation.attacks.attack_features import (
     Classes,
+    LearnerTable,
     classes_of_secret,
-    fill,
     known_columns,
-    ranks,
     secrets,
 )
 from sfumato.evaluation.attacks.attribute_figures import Guesses, attribute_figures
-from sfumato.evaluation.attacks.tables import AttackColumn, AttackTables
+from sfumato.evaluation.attacks.tables import AttackTables
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
 
@@ -56,6 +54,10 @@ _NAME = "attribute inference by a trained attacker"
 _ALC = "Francis & Wagner 2025, arXiv 2507.01710"
 _STEPS = 100  # scores of the test are kept to hundredths, so that its draws are few
 _RELEASED_FEWEST = 2
+# at the least and at the most of each secret, and of all: many secrets cost about as much as few
+_ROWS = (2_000, 10_000, 40_000)
+_PEOPLE = (2_500, 10_000, 80_000)
+_FILLING = 1 << 20  # a stream of random numbers that no secret has
 
 
 class AttributeInference(Attack):
@@ -69,10 +71,13 @@ class AttributeInference(Attack):
         What the attacker knows of a person; by default all other columns.
     rows
         Most rows that a forest is trained on, at least 2: fewer are faster and see fewer copies.
+        By default 10,000 for up to four secrets; more secrets share 40,000 rows, at least 2,000
+        each.
     trees
         Trees of a forest, at least 5.
     people
-        Most members and most controls that are attacked, drawn at random; None for all.
+        Most members and most controls that are attacked, drawn at random. By default 10,000 for
+        up to eight secrets; more secrets share 80,000, at least 2,500 each.
     recall
         Shares of the people whom the attacker answers for, surest first, each above 0 and up to 1.
     rare
@@ -90,9 +95,9 @@ class AttributeInference(Attack):
 
     columns: tuple[str, ...] | None = None
     known: tuple[str, ...] | None = None
-    rows: int = Field(default=10_000, ge=2)
+    rows: int | None = Field(default=None, ge=2)
     trees: int = Field(default=30, ge=5, le=1000)
-    people: int | None = Field(default=10_000, ge=1)
+    people: int | None = Field(default=None, ge=1)
     recall: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.1, 1.0)
     rare: float = Field(default=0.1, ge=0, le=1)
     bins: int = Field(default=5, ge=2, le=50)
@@ -112,6 +117,9 @@ class AttributeInference(Attack):
             because = "the schema names no sensitive column and no target, and no secret was chosen"
             return {_KEY: _none(because)}
         figures: dict[str, Figure] = {}
+        attack = self.model_copy(update={"rows": self.rows or _each(_ROWS, len(names))})
+        people = self.people or _each(_PEOPLE, len(names))
+        table = None
         for done, name in enumerate(names):
             progress("inferring secrets", done, len(names))
             key = f"{_KEY}/{name}"
@@ -119,14 +127,18 @@ class AttributeInference(Attack):
             if because:
                 figures[key] = _none(because)
                 continue
+            if table is None:
+                table = LearnerTable.of(tables.columns, np.random.default_rng([seed, _FILLING]))
             random = np.random.default_rng([seed, done])
             rows = np.concatenate(
                 [
-                    _some(np.flatnonzero(who), self.people, random)
+                    _some(np.flatnonzero(who), people, random)
                     for who in (tables.member, ~tables.member)
                 ]
             )
-            guesses = guess(tables, name, self, seed=int(random.integers(2**31)), rows=rows)
+            guesses = guess(
+                tables, name, attack, seed=int(random.integers(2**31)), rows=rows, table=table
+            )
             if guesses is None:
                 figures[key] = _none("too few released rows tell the secret")
                 continue
@@ -150,6 +162,7 @@ def guess(
     *,
     seed: int,
     rows: Integers | None = None,
+    table: LearnerTable | None = None,
 ) -> Guesses | None:
     """Guess one secret of real people, blind to who is a member.
 
@@ -165,6 +178,8 @@ def guess(
         Of every random step.
     rows
         Row numbers of the real people attacked, shape (people,); all by default.
+    table
+        The columns as a learner sees them, where several secrets are guessed; made by default.
 
     Returns
     -------
@@ -173,9 +188,10 @@ def guess(
 
     Notes
     -----
-    The baseline is trained on as many real rows as the attack, members and controls alike, of two
-    halves drawn at random: whoever is attacked is in the other half. So neither guess depends on
-    labels, and exchanging them gives exact tests.
+    The baseline is trained on as many real rows as the attack: of people who are not attacked, or,
+    where they are too few, of two halves of all drawn at random, each asked about the other one's
+    people. So neither guess depends on the labels of those attacked, and exchanging them gives
+    exact tests.
     """
     random = np.random.default_rng(seed)
     secret = classes_of_secret(tables.by_name[column], random, most=attack.values, bins=attack.bins)
@@ -183,21 +199,34 @@ def guess(
     total = len(secret.real)
     if len(told) < _RELEASED_FEWEST or total < _RELEASED_FEWEST:
         return None
-    released, real = _matrix(known_columns(tables, column, attack.known), random, tables)
+    if table is None:
+        table = LearnerTable.of(tables.columns, random)
+    known = [one.name for one in known_columns(tables, column, attack.known)]
     rows = np.arange(total) if rows is None else rows
-    size = min(attack.rows, len(told), max(1, total // 2))
+    most = attack.rows or _each(_ROWS, 1)
     forest = _Forest(attack.trees, secret.count, int(random.integers(2**31)))
-    trained = _some(told, min(attack.rows, len(told)), random)
-    by_release = forest.probabilities(released[trained], secret.released[trained], real[rows])
+    trained = _some(told, most, random)
+    shown, asked = table.known(known, released=trained, real=rows)
+    by_release = forest.probabilities(shown, secret.released[trained], asked)
+    size = min(most, len(told), max(1, total // 2))
     by_population = np.zeros_like(by_release)
+    for mine, others in _taught_by_others(total, rows, size, random):
+        taught = _some(others, size, random)
+        _, teaching = table.known(known, released=trained[:0], real=taught)
+        by_population[mine] = forest.probabilities(teaching, secret.real[taught], asked[mine])
+    return _guesses(by_release, by_population, secret, rows, attack.rare, len(trained))
+
+
+def _taught_by_others(
+    total: int, rows: Integers, size: int, random: np.random.Generator
+) -> list[tuple[Flags, Integers]]:
+    """Return parts of the people attacked, and of whom the baseline may learn for each."""
+    attacked = np.zeros(total, dtype=np.bool_)
+    attacked[rows] = True
+    if total - int(attacked.sum()) >= size:
+        return [(np.ones(len(rows), dtype=np.bool_), np.flatnonzero(~attacked))]
     half = random.permutation(total) % 2
-    for part in (0, 1):
-        asked = half[rows] == part
-        taught = _some(np.flatnonzero(half != part), size, random)
-        by_population[asked] = forest.probabilities(
-            real[taught], secret.real[taught], real[rows[asked]]
-        )
-    return _guesses(by_release, by_population, secret, rows, attack.rare)
+    return [(half[rows] == part, np.flatnonzero(half != part)) for part in (0, 1)]
 
 
 def scores(
@@ -226,7 +255,12 @@ def scores(
 
 
 def _guesses(
-    by_release: Floats, by_population: Floats, secret: Classes, rows: Integers, rare: float
+    by_release: Floats,
+    by_population: Floats,
+    secret: Classes,
+    rows: Integers,
+    rare: float,
+    learned_from: int,
 ) -> Guesses:
     truth = secret.real[rows]
     every = np.arange(len(rows))
@@ -244,6 +278,7 @@ def _guesses(
         gain=np.where(named, np.rint(more * _STEPS) / _STEPS, 0.0),
         has_rare=few[truth],
         claims_rare=few[best],
+        learned_from=learned_from,
     )
 
 
@@ -266,24 +301,14 @@ class _Forest:
         return answer
 
 
-def _matrix(
-    columns: Sequence[AttackColumn], random: np.random.Generator, tables: AttackTables
-) -> tuple[Singles, Singles]:
-    """Return the known columns of released and of real rows; one constant if nothing is known."""
-    released = [np.zeros(tables.rows)] if not columns else []
-    real = [np.zeros(len(tables.member))] if not columns else []
-    for column in columns:
-        shown, had = ranks(fill(column, random))
-        released.append(shown)
-        real.append(had)
-    return (
-        np.column_stack(released).astype(np.float32),
-        np.column_stack(real).astype(np.float32),
-    )
+def _each(budget: tuple[int, int, int], secrets: int) -> int:
+    """Return the share of each secret in a budget (fewest, most, in all)."""
+    fewest, most, in_all = budget
+    return max(fewest, min(most, in_all // max(secrets, 1)))
 
 
-def _some(rows: Integers, most: int | None, random: np.random.Generator) -> Integers:
-    if most is None or len(rows) <= most:
+def _some(rows: Integers, most: int, random: np.random.Generator) -> Integers:
+    if len(rows) <= most:
         return rows
     return np.sort(random.choice(rows, most, replace=False))
 

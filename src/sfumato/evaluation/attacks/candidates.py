@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sfumato.evaluation.attacks.coded_cells import CodedCells
+from sfumato.evaluation.attacks.coded_cells import CodedCells, Side
 from sfumato.evaluation.attacks.tables import STAR, AttackColumn, AttackTables
 from sfumato.table.counting import count_tuples
 
-__all__ = ["Candidates", "Labels", "candidates", "labels_of"]
+__all__ = ["CandidateClasses", "Candidates", "Labels", "candidates", "labels_of"]
 
 Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
@@ -165,53 +165,98 @@ def candidates(tables: AttackTables, known: Sequence[str], labels: Labels) -> Ca
     labels
         What the released rows say.
     """
-    from sfumato.evaluation.attacks.homogeneity_kernels import count_candidates
+    return CandidateClasses.of(tables, known).labelled(labels)
 
-    cells = _cells(tables, known)
-    low, high, blank, of_row = _classes(cells)
-    entries = count_tuples(
-        [of_row.astype(np.uint32), labels.released.astype(np.uint32)],
-        [max(len(low), 1), labels.labels],
-        len(of_row),
-        inverse=False,
-    )
-    of_entry = entries.distinct[:, 0].astype(np.int64)
-    if blank.any() and not blank.all():
-        shown = ~blank[of_entry]
-        chosen = entries.distinct[shown], entries.counts[shown]
-    else:
-        chosen = entries.distinct, entries.counts
-    of_entry = chosen[0][:, 0].astype(np.int64)
-    entry_starts = np.concatenate([[0], np.cumsum(np.bincount(of_entry, minlength=len(low)))])
-    side = cells.real
-    order, begins, ends, wide = _index(low, high, side.low, side.table_starts)
-    starts = np.zeros(len(side.low) + 1, dtype=np.int64)
-    found_labels, found_counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
-    for writes in (False, True):
-        count_candidates(
-            low,
-            high,
-            side.tables,
-            side.table_starts,
-            side.table_widths,
-            side.low,
-            order,
-            begins,
-            ends,
-            wide,
-            entry_starts.astype(np.int64),
-            chosen[0][:, 1].astype(np.int32),
-            chosen[1].astype(np.int64),
-            starts,
-            found_labels,
-            found_counts,
-            writes,
+
+@dataclass(frozen=True, eq=False)
+class CandidateClasses:
+    """Classes of released rows alike in what is known, ready to be looked up for each person.
+
+    Parameters
+    ----------
+    low, high
+        Ends of each class in codes, shape (K, q).
+    blank
+        Whether a class shows nothing of what is known, shape (K,).
+    of_row
+        The class of each released row, shape (n,).
+    people
+        The real rows, in the same codes.
+    order, begins, ends, wide
+        Person p can only be in classes ``order[begins[p]:ends[p]]`` or in one of ``wide``.
+    """
+
+    low: Codes
+    high: Codes
+    blank: Flags
+    of_row: Rows
+    people: Side
+    order: Rows
+    begins: Rows
+    ends: Rows
+    wide: Rows
+
+    @classmethod
+    def of(cls, tables: AttackTables, known: Sequence[str]) -> CandidateClasses:
+        """Make the classes of a release; parameters as of :func:`candidates`."""
+        cells = _cells(tables, known)
+        low, high, blank, of_row = _classes(cells)
+        side = cells.real
+        index = _index(low, high, side.low, side.table_starts)
+        return cls(low, high, blank, of_row, side, *index)
+
+    def labelled(self, labels: Labels) -> Candidates:
+        """Return the labels of the released rows that could be each person's.
+
+        Parameters
+        ----------
+        labels
+            What the released rows say.
+        """
+        from sfumato.evaluation.attacks.homogeneity_kernels import count_candidates
+
+        entries = count_tuples(
+            [self.of_row.astype(np.uint32), labels.released.astype(np.uint32)],
+            [max(len(self.low), 1), labels.labels],
+            len(self.of_row),
+            inverse=False,
         )
-        if not writes:
-            starts = np.cumsum(starts)
-            found_labels = np.zeros(starts[-1], dtype=np.int32)
-            found_counts = np.zeros(starts[-1], dtype=np.int64)
-    return Candidates(starts, found_labels, found_counts)
+        of_entry = entries.distinct[:, 0].astype(np.int64)
+        label, count = entries.distinct[:, 1].astype(np.int32), entries.counts
+        if self.blank.any() and not self.blank.all():
+            shown = ~self.blank[of_entry]
+            of_entry, label, count = of_entry[shown], label[shown], count[shown]
+        entry_starts = np.concatenate(
+            [[0], np.cumsum(np.bincount(of_entry, minlength=len(self.low)))]
+        )
+        side = self.people
+        starts = np.zeros(len(side.low) + 1, dtype=np.int64)
+        found_labels, found_counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+        for writes in (False, True):
+            count_candidates(
+                self.low,
+                self.high,
+                side.tables,
+                side.table_starts,
+                side.table_widths,
+                side.low,
+                self.order,
+                self.begins,
+                self.ends,
+                self.wide,
+                entry_starts.astype(np.int64),
+                label,
+                count.astype(np.int64),
+                starts,
+                found_labels,
+                found_counts,
+                writes,
+            )
+            if not writes:
+                starts = np.cumsum(starts)
+                found_labels = np.zeros(starts[-1], dtype=np.int32)
+                found_counts = np.zeros(starts[-1], dtype=np.int64)
+        return Candidates(starts, found_labels, found_counts)
 
 
 def _cells(tables: AttackTables, known: Sequence[str]) -> CodedCells:

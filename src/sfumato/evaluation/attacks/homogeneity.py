@@ -21,7 +21,13 @@ import numpy.typing as npt
 from pydantic import Field
 
 from sfumato.evaluation.attacks.attack import Attack
-from sfumato.evaluation.attacks.candidates import Candidates, Labels, candidates, labels_of
+from sfumato.evaluation.attacks.candidates import (
+    CandidateClasses,
+    Candidates,
+    Labels,
+    candidates,
+    labels_of,
+)
 from sfumato.evaluation.attacks.tables import AttackTables
 from sfumato.evaluation.exchangeability import excess
 from sfumato.evaluation.figures import Figure
@@ -139,21 +145,22 @@ class Homogeneity(Attack):
         if because:
             return {"homogeneity": _absent("homogeneity attack", because)}
         figures: dict[str, Figure] = {}
+        classes = CandidateClasses.of(tables, known)
         for place, secret in enumerate(secrets):
             progress("homogeneity", place, len(secrets))
-            figures |= self._of_column(tables, known, secret, seed)
+            figures |= self._of_column(tables, classes, secret, seed)
         progress("homogeneity", len(secrets), len(secrets))
         return figures
 
     def _of_column(
-        self, tables: AttackTables, known: tuple[str, ...], secret: str, seed: int
+        self, tables: AttackTables, classes: CandidateClasses, secret: str, seed: int
     ) -> dict[str, Figure]:
         key = f"homogeneity/{secret}"
         labels = labels_of(tables.by_name[secret], self.bins)
         if labels is None:
             because = f"column {secret!r} has too many different cells to be compared"
             return {key: _absent(f"homogeneity attack on {secret!r}", because)}
-        learned = Learned.of(candidates(tables, known, labels), labels)
+        learned = Learned.of(classes.labelled(labels), labels)
         by_chance, most = _without_release(labels)
         wanted: dict[str, tuple[str, str, Flags, bool]] = {
             "certain": (

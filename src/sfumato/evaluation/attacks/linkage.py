@@ -13,6 +13,7 @@ frequency).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "NumberLinkage",
     "Shown",
     "column_linkage",
+    "kernel_steps",
     "kernel_table",
     "shown_cells",
 ]
@@ -46,6 +48,7 @@ NOISE = 0.01
 
 _REACH = 4.0  # standard deviations beyond which a number differs
 _STEPS = 16
+_SLACK = 1e-7  # so that a change of units does not move a number over a step
 _GRID = 8  # cells a standard deviation, of the density of all people
 _BINS = 62  # of numbers, to find those in reach
 _MISSING_BIN = _BINS + 2
@@ -55,9 +58,25 @@ _APART = 1e9
 
 
 def kernel_table() -> Floats:
-    """Return the kernel at each sixteenth of a standard deviation, up to four."""
+    """Return the kernel at each sixteenth of a standard deviation, up to four, and 0 beyond."""
     steps = (np.arange(int(_REACH * _STEPS) + 1) + 0.5) / _STEPS
-    return np.asarray(np.exp(-0.5 * np.square(steps)), dtype=np.float64)
+    return np.append(np.exp(-0.5 * np.square(steps)), 0.0)
+
+
+def kernel_steps(away: Floats, single: npt.NDArray[np.bool_]) -> Integers:
+    """Return where in the table of the kernel a number is that lies so far from a released one.
+
+    Parameters
+    ----------
+    away
+        In standard deviations, nan for a missing number.
+    single
+        Whether the released cell is a single value; no other has noise.
+    """
+    near = single & (away <= _REACH + _SLACK)
+    return np.where(
+        near, (np.where(near, away, 0.0) + _SLACK) * _STEPS, _REACH * _STEPS + 1
+    ).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +298,12 @@ class NumberLinkage:
         scale = 1 / deviation if noisy else _APART
         bins = _bins(values, lowest, width)
         return cls(name, exact, values, bins, known, pooled, missing, lowest, width, density, scale)
+
+    @cached_property
+    def distinct(self) -> tuple[Floats, Integers]:
+        """The different values of people, ascending, and which one each person has."""
+        values, code = np.unique(self.values, return_inverse=True)
+        return values, code.reshape(-1)
 
     def sets(self, cells: Shown) -> tuple[Words, Integers]:
         """Return a bit a person in reach for each kind of cell, and the kind of each cell."""

@@ -35,6 +35,7 @@ from sfumato.evaluation.attacks.linkage import (
     kernel_table,
     shown_cells,
 )
+from sfumato.evaluation.attacks.number_tables import NumberTables
 
 if TYPE_CHECKING:
     from sfumato.evaluation.attacks.tables import AttackTables
@@ -253,6 +254,7 @@ class Matcher:
         together = tree.log_dependence(cells, itself=itself)
         factor = np.exp(np.clip(together.sum(axis=1), -_FURTHEST, _FURTHEST))
         values = [number.values for number in self.numbers]
+        tables = NumberTables.of(self.numbers, low, high, tie, spread, self.people)
         packed = (
             np.ascontiguousarray(np.concatenate(sets)),
             np.ascontiguousarray(np.stack(labels, axis=1).astype(np.int64)),
@@ -262,10 +264,15 @@ class Matcher:
             high,
             tie,
             spread,
-            np.stack(values, axis=1) if values else np.zeros((self.people, 0)),
+            np.stack(values) if values else np.zeros((0, self.people)),
             np.array([number.scale for number in self.numbers], dtype=np.float64),
             kernel_table(),
             np.array([KEPT_NUMBERS]),
+            tables.start,
+            tables.codes,
+            tables.exact,
+            tables.noisy,
+            tables.state,
         )
         return packed, factor
 

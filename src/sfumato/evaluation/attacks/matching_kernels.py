@@ -21,6 +21,8 @@ _LEAST = 1e-3
 _STEPS = 16  # of the table of the kernel, a standard deviation
 _REACH = 4.0
 _SLACK = 1e-7  # so that a change of units does not move a number over a step
+# its 64 runs of six bits all differ
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 
 
 @njit(cache=True)
@@ -51,7 +53,7 @@ def few_differences(sets: Array, labels: Array, most: int, layers: Array) -> Non
             first[w] &= same[w]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _likelihoods(
     row: int,
     sets: Array,
@@ -66,12 +68,20 @@ def _likelihoods(
     scale: Array,
     kernel: Array,
     moved: Array,
+    start: Array,
+    codes: Array,
+    exact_at: Array,
+    noisy_at: Array,
+    state_at: Array,
     most: int,
     people: int,
     layers: Array,
+    places: Array,
     found: Array,
     ratios: Array,
     same: Array,
+    differing: Array,
+    work: Array,
 ) -> int:
     """List the people whom a released row could be a copy of, with their likelihood ratios.
 
@@ -92,17 +102,23 @@ def _likelihoods(
     spread
         Factor of the kernel, shape (rows, q).
     values
-        Numbers of people, shape (people, q).
+        Numbers of people, shape (q, people).
     scale
         One over the standard deviation of the noise, shape (q,).
     kernel
-        The kernel at each sixteenth of a standard deviation.
+        The kernel at each sixteenth of a standard deviation, 0 at the last, which is out of reach.
     moved
         Share of numbers that stay as they are, where numbers are moved, shape (1,).
+    start, codes, exact_at, noisy_at, state_at
+        As of :class:`~sfumato.evaluation.attacks.number_tables.NumberTables`.
     most, layers
         As of :func:`few_differences`.
     people
         Number of people.
+    places
+        As of :func:`_places_of_bits`.
+    differing, work
+        Written over, shapes (people,) and (4, people).
     found, ratios, same
         Filled: the people, their likelihood ratios as the mean over four kinds of copy (numbers
         kept or moved, by categories kept or redrawn), and whether they have the very row; shape
@@ -114,63 +130,89 @@ def _likelihoods(
         How many were found.
     """
     few_differences(sets, labels[row], most, layers)
-    close = layers[most]
-    c, q = agreeing.shape[2], low.shape[1]
+    number = _people_of_bits(layers[most], people, places, found)
+    exact, noisy, kept, redrawn = work[0], work[1], work[2], work[3]
+    # one column after the other, so that each loop is short and has its numbers at hand
+    for m in range(number):
+        exact[m] = noisy[m] = kept[m] = redrawn[m] = 1.0
+        differing[m] = 0
+        same[m] = True
+    for k in range(low.shape[1]):
+        if start[row, k] >= 0:
+            begin, code = np.uint64(start[row, k]), codes[k]
+            for m in range(number):
+                at = begin + np.uint64(code[np.uint64(found[m])])
+                exact[m] *= exact_at[at]
+                noisy[m] *= noisy_at[at]
+                differing[m] += state_at[at] >> 1
+                same[m] &= state_at[at] == 0
+            continue
+        lower, upper, had = low[row, k], high[row, k], values[k]
+        agree, single = tie[row, k], lower == upper
+        anything, missing = lower == -np.inf and upper == np.inf, np.isnan(lower)
+        for m in range(number):
+            value = had[np.uint64(found[m])]
+            inside = (lower <= value <= upper) or anything or (missing and np.isnan(value))
+            away = abs(value - lower) * scale[k]
+            near = single and away <= _REACH + _SLACK
+            step = np.int64((away + _SLACK) * _STEPS) if near else len(kernel) - 1
+            here = kernel[step] * spread[row, k] + changed[2]
+            if inside:
+                exact[m] *= agree
+                noisy[m] *= moved[0] * agree + (1 - moved[0]) * here if single else agree
+            else:
+                exact[m] *= changed[2]
+                noisy[m] *= here
+                differing[m] += 1 - near
+                same[m] = False
+    for k in range(agreeing.shape[2]):
+        held = sets[labels[row, k]]
+        first, second = agreeing[0, row, k], agreeing[1, row, k]
+        for m in range(number):
+            person = np.uint64(found[m])
+            fits = (held[person >> np.uint64(6)] >> (person & np.uint64(63))) & np.uint64(1)
+            differing[m] += 1 - np.int64(fits)
+            kept[m] *= first if fits else changed[0]
+            redrawn[m] *= second if fits else changed[1]
+    left = 0
+    for m in range(number):
+        if differing[m] <= most:
+            found[left] = found[m]
+            ratios[left] = (kept[m] + redrawn[m]) * (exact[m] + noisy[m]) / 4
+            same[left] = same[m] and differing[m] == 0
+            left += 1
+    return left
+
+
+@njit(cache=True)
+def _people_of_bits(words: Array, people: int, places: Array, found: Array) -> int:
+    """List the people whose bits are set, ascending, and return how many there are."""
     number = 0
-    for w in range(len(close)):
-        rest = close[w]
-        place = 64 * w
+    for w in range(len(words)):
+        rest = words[w]
         while rest != 0:
-            while rest & np.uint64(0xFF) == 0:
-                rest >>= np.uint64(8)
-                place += 8
-            while rest & np.uint64(1) == 0:
-                rest >>= np.uint64(1)
-                place += 1
-            person = place
-            rest >>= np.uint64(1)
-            place += 1
-            if person >= people:
-                break
-            bit = np.uint64(person & 63)
-            kept, redrawn, exact, noisy = 1.0, 1.0, 1.0, 1.0
-            differing = 0
-            verbatim = True
-            for k in range(c):
-                if (sets[labels[row, k], w] >> bit) & np.uint64(1):
-                    kept *= agreeing[0, row, k]
-                    redrawn *= agreeing[1, row, k]
-                else:
-                    differing += 1
-                    kept *= changed[0]
-                    redrawn *= changed[1]
-            for k in range(q):
-                value, lower, upper = values[person, k], low[row, k], high[row, k]
-                anything = lower == -np.inf and upper == np.inf
-                missing = np.isnan(lower) and np.isnan(value)
-                if (lower <= value <= upper) or anything or missing:
-                    exact *= tie[row, k]
-                    if lower == upper:
-                        noisy *= moved[0] * tie[row, k] + (1 - moved[0]) * (
-                            kernel[0] * spread[row, k] + changed[2]
-                        )
-                    else:
-                        noisy *= tie[row, k]
-                    continue
-                verbatim = False
-                exact *= changed[2]
-                away = abs(value - lower) * scale[k]
-                if lower == upper and away <= _REACH + _SLACK:
-                    noisy *= kernel[int((away + _SLACK) * _STEPS)] * spread[row, k] + changed[2]
-                else:
-                    differing += 1
-                    noisy *= changed[2]
-            if differing <= most:
+            person = 64 * w + _lowest_bit(rest, places)
+            rest &= rest - np.uint64(1)
+            if person < people:
                 found[number] = person
-                ratios[number] = (kept + redrawn) * (exact + noisy) / 4
-                same[number] = verbatim and differing == 0
                 number += 1
     return number
+
+
+@njit(cache=True)
+def _places_of_bits() -> Array:
+    """Return the place of the bit that each product with the constant stands for, shape (64,)."""
+    places = np.empty(64, np.int64)
+    for bit in range(64):
+        places[(_DE_BRUIJN << np.uint64(bit)) >> np.uint64(58)] = bit
+    return places
+
+
+@njit(cache=True)
+def _lowest_bit(word: Any, places: Array) -> Any:
+    """Return the place of the lowest bit that is set, by a multiplication (de Bruijn)."""
+    lowest = word & (~word + np.uint64(1))
+    return places[(lowest * _DE_BRUIJN) >> np.uint64(58)]
 
 
 @njit(cache=True)
@@ -212,7 +254,7 @@ def match_totals(
     member
         Which people are members; used for ``evidence`` and ``verbatim`` alone.
     packed
-        The arrays of :func:`_likelihoods`, from ``sets`` to ``moved``.
+        The arrays of :func:`_likelihoods`, from ``sets`` to ``state_at``.
     most
         Most columns that may differ.
     scores
@@ -222,12 +264,15 @@ def match_totals(
         (rows, 2).
     """
     people, words = len(scores), packed[0].shape[1]
-    layers = np.empty((most + 1, words), np.uint64)
+    layers, places = np.empty((most + 1, words), np.uint64), _places_of_bits()
     found = np.empty(people, np.int64)
     ratios = np.empty(people)
-    same = np.empty(people, np.bool_)
+    same, differing = np.empty(people, np.bool_), np.empty(people, np.int64)
+    work = np.empty((4, people))
     for row in range(len(times)):
-        number = _likelihoods(row, *packed, most, people, layers, found, ratios, same)
+        number = _likelihoods(
+            row, *packed, most, people, layers, places, found, ratios, same, differing, work
+        )
         _against_others(number, ratios, dependence[row], weight, people)
         for m in range(number):
             person = found[m]
@@ -262,14 +307,17 @@ def match_each(
         Filled: the people and their likelihood ratios, those of at least one thousandth.
     """
     words = packed[0].shape[1]
-    layers = np.empty((most + 1, words), np.uint64)
+    layers, places = np.empty((most + 1, words), np.uint64), _places_of_bits()
     found = np.empty(people, np.int64)
     ratios = np.empty(people)
-    same = np.empty(people, np.bool_)
+    same, differing = np.empty(people, np.bool_), np.empty(people, np.int64)
+    work = np.empty((4, people))
     end = 0
     for row in range(len(dependence)):
         starts[row] = end
-        number = _likelihoods(row, *packed, most, people, layers, found, ratios, same)
+        number = _likelihoods(
+            row, *packed, most, people, layers, places, found, ratios, same, differing, work
+        )
         _against_others(number, ratios, dependence[row], weight, people)
         for m in range(number):
             if ratios[m] >= _LEAST:
@@ -291,7 +339,7 @@ def least_differences(times: Array, packed: Any, most: int, least: Array, standi
     times
         How often each row is released, shape (rows,).
     packed
-        The arrays of :func:`_likelihoods`, from ``sets`` to ``moved``.
+        The arrays of :func:`_likelihoods`, from ``sets`` to ``state_at``.
     most
         Most columns that may differ.
     least
@@ -315,7 +363,7 @@ def least_differences(times: Array, packed: Any, most: int, least: Array, standi
                     for k in range(c):
                         differing += 1 - int((sets[labels[row, k], w] >> bit) & np.uint64(1))
                     for k in range(q):
-                        value, lower, upper = values[place, k], low[row, k], high[row, k]
+                        value, lower, upper = values[k, place], low[row, k], high[row, k]
                         fits = (lower <= value <= upper) or (lower == -np.inf and upper == np.inf)
                         if not (fits or (np.isnan(lower) and np.isnan(value))):
                             differing += 1

@@ -20,7 +20,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _STEPS = 16
-_PAIRS = 4_000_000_000  # of rows that are compared, a few minutes at the worst
+_CELLS = 25_000_000_000  # that are compared at the worst, in less than half a minute
+_FEWEST = 1_000  # fewer people show too little, however large the tables
 
 
 def some_people(tables: AttackTables, most: int | None, seed: int) -> Integers:
@@ -33,13 +34,15 @@ def some_people(tables: AttackTables, most: int | None, seed: int) -> Integers:
     tables
         The release and the real rows.
     most
-        Most people, at least 2, and fewer of very large tables; None for all.
+        Most people, at least 2, and fewer of long and wide tables; None for all. Every row of the
+        larger table is compared with each of them on every column.
     seed
         Of the draw.
     """
     people = len(tables.member)
     if most is not None:
-        most = min(most, max(2, _PAIRS // max(tables.rows, people)))
+        each = max(tables.rows, people) * max(len(tables.columns), 1)
+        most = min(most, max(_FEWEST, _CELLS // each))
     if most is None or people <= most:
         return np.arange(people)
     random = np.random.default_rng(seed)

@@ -62,10 +62,11 @@ class MembershipByDistance(Attack):
         Shares of the control people who may be accused wrongly, each above 0 and below 1.
     vulnerable
         Share of the people, those who stand out most, who are also attacked by themselves, 0 to 1;
-        0 leaves them out. They are chosen without looking at who is a member.
+        0 leaves them out. They are chosen without looking at who is a member, and attacked beside
+        those who are drawn, at most half as many.
     most
-        Most people who are attacked, drawn at random, at least 2; fewer of tables so large that
-        it would take minutes. None for all people, however long it takes.
+        Most people who are attacked, drawn at random, at least 2; fewer of long and wide tables.
+        None for all people, however long it takes.
     """
 
     knowledge: ClassVar[str] = (
@@ -76,7 +77,7 @@ class MembershipByDistance(Attack):
     neighbours: int = Field(default=5, ge=0)
     false_positives: tuple[float, ...] = (0.001, 0.01)
     vulnerable: float = Field(default=0.05, ge=0, le=1)
-    most: int | None = Field(default=100_000, ge=2)
+    most: int | None = Field(default=20_000, ge=2)
 
     def run(
         self, tables: AttackTables, *, seed: int, progress: Progress = silent
@@ -88,7 +89,7 @@ class MembershipByDistance(Attack):
         """
         from sfumato.evaluation.attacks.vulnerable import vulnerable
 
-        rows = some_people(tables, self.most, seed)
+        drawn = rows = some_people(tables, self.most, seed)
         ways: list[By] = ["distance", "density"] if self.neighbours > 1 else ["distance"]
         because = ""
         if not tables.rows:
@@ -97,7 +98,11 @@ class MembershipByDistance(Attack):
             because = "there are no members" if tables.n_controls else "there are no control people"
         chosen = np.zeros(0, np.int64)
         if self.vulnerable and not because:
-            chosen = np.flatnonzero(np.isin(rows, vulnerable(tables, self.vulnerable)))
+            standing_out = vulnerable(tables, self.vulnerable)
+            if len(drawn) < len(tables.member):
+                standing_out = _some(standing_out, max(1, len(drawn) // 2), seed)
+            rows = np.union1d(drawn, standing_out)
+            chosen = np.searchsorted(rows, standing_out)
         found: dict[str, Figure] = {}
         progress("measuring distances to people", 0, 1)
         distances = None if because else _distances(tables, max(1, self.neighbours), rows)
@@ -106,14 +111,15 @@ class MembershipByDistance(Attack):
             score = np.zeros(0)
             if distances is not None:
                 score = _calibrated(*distances, self.neighbours if by == "density" else 1)
-            groups = {f"membership/{by}": (np.arange(len(score)), "")}
+            attacked = np.searchsorted(rows, drawn[: len(score)])
+            groups = {f"membership/{by}": (attacked, "")}
             if self.vulnerable:
                 groups[f"membership/{by}/vulnerable"] = (
                     chosen,
                     f", of the {self.vulnerable:.0%} of people who stand out most",
                 )
             for prefix, (who, whose) in groups.items():
-                member = tables.member[rows[who]] if len(who) else np.zeros(0, np.bool_)
+                member = tables.member[rows[who]]
                 lacking = because or _lacking(member)
                 figures = _figures(score[who], member, by, whose, self, lacking, seed)
                 found |= {f"{prefix}/{key}": figure for key, figure in figures.items()}
@@ -165,6 +171,12 @@ def _calibrated(near: Neighbours, peers: Neighbours, k: int) -> Floats:
         return np.zeros(len(released))
     smooth = max(1.0, _SMOOTHING * float(np.median(others[both])))
     return np.where(both, np.log((others + smooth) / (released + smooth)), 0.0)
+
+
+def _some(rows: Integers, most: int, seed: int) -> Integers:
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def _lacking(member: Flags) -> str:

@@ -26,7 +26,7 @@ from sfumato.evaluation.attacks.matching import Matched, Matcher
 from sfumato.evaluation.attacks.planted_copies import planted_copies
 from sfumato.evaluation.attacks.record_differences import record_differences
 from sfumato.evaluation.attacks.tables import STAR
-from sfumato.evaluation.attacks.vulnerable import isolation, vulnerable
+from sfumato.evaluation.attacks.vulnerable import isolation, rarest
 
 if TYPE_CHECKING:
     from sfumato.evaluation.attacks.linkage import Shown
@@ -44,6 +44,7 @@ _MOST = 600
 _MOST_SHARE = 0.1
 _ENOUGH = 0.9  # of the plantings, so that four in five find it when planted anew
 _VULNERABLE = 0.05
+_COPIES = ("copies/exact", "copies/all_but_one")
 _ROUNDS = 2
 _NEGLIGIBLE = 1e-3  # of the total that is needed to be among the highest
 
@@ -115,6 +116,7 @@ class _Group:
     key: str
     inside: Flags
     reached: float
+    highest: Integers
     law: RankWeights
 
     @classmethod
@@ -127,13 +129,62 @@ class _Group:
         depth = depth_of(people)
         reached = float(np.sort(totals[inside])[people - depth])
         law = RankWeights.of(savage_weights(depth), members, people, seed=seed)
-        return cls(key, inside, reached, law)
+        return cls(key, inside, reached, np.flatnonzero((totals >= reached) & inside), law)
 
-    def p_value(self, totals: Floats, member: Flags) -> float:
-        """Return the p-value after some totals have grown, so that none below matters."""
-        candidates = np.flatnonzero((totals >= self.reached) & self.inside)
-        order = np.argsort(-totals[candidates], kind="stable")[: len(self.law.weights)]
-        return self.law.p_value(float((self.law.weights * member[candidates[order]]).sum()))
+    def p_value(self, totals: Floats, lifted: Integers, deal: _Deal, last: int) -> float:
+        """Return the p-value after the totals of some people have grown, over its error share."""
+        lifted = lifted[self.inside[lifted] & (totals[lifted] >= self.reached)]
+        candidates = np.sort(np.concatenate([self.highest, lifted]))
+        candidates = candidates[np.append(True, candidates[1:] != candidates[:-1])]
+        best = candidates[np.argsort(-totals[candidates], kind="stable")]
+        best = best[: len(self.law.weights)]
+        total = float((self.law.weights * deal.member(best, last)).sum())
+        return self.law.p_value(total) / ERROR_SHARES[self.key]
+
+
+@dataclass(frozen=True, eq=False)
+class _Deal:
+    """Labels dealt at random, and room to change a few people's.
+
+    Parameters
+    ----------
+    dealt
+        Who is dealt a label first, second and so on, shape (N,).
+    place
+        When each person is dealt hers, shape (N,).
+    is_copied
+        All False between uses, shape (N,).
+    members
+        How many are dealt "member".
+    """
+
+    dealt: Integers
+    place: Integers
+    is_copied: Flags
+    members: int
+
+    @classmethod
+    def of(cls, dealt: Integers, members: int) -> _Deal:
+        """Note when each person is dealt a label."""
+        place = np.empty(len(dealt), np.int64)
+        place[dealt] = np.arange(len(dealt))
+        return cls(dealt, place, np.zeros(len(dealt), np.bool_), members)
+
+    def last_member(self, copied: Integers) -> int:
+        """Return how many of those dealt first are members if all the copied are, too.
+
+        As many who were dealt theirs last and are not copied give it to the copied.
+        """
+        missing = int((self.place[copied] >= self.members).sum())
+        if not missing:
+            return self.members
+        first = max(0, self.members - missing - len(copied))
+        others = np.flatnonzero(~self.is_copied[self.dealt[first : self.members]])
+        return first + int(others[-missing])
+
+    def member(self, people: Integers, last: int) -> Flags:
+        """Return who of some people are members."""
+        return np.asarray((self.place[people] < last) | self.is_copied[people])
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +195,9 @@ class _Planted:
     matcher: Matcher
     totals: Floats
     least: Integers
+    hit: tuple[Integers, ...]
     order: Integers
+    log_factorials: Floats
     groups: tuple[_Group, ...]
     threshold: float
     most: int
@@ -158,12 +211,16 @@ class _Planted:
         threshold: float,
         seed: int,
     ) -> _Planted:
+        from scipy.special import gammaln
+
         matcher = matcher or Matcher.of(tables)
         matched = matched or matcher.match(tables)
         totals, people = matched.totals, len(tables.member)
         share = tables.n_members / people
         standing_out = np.zeros(people, np.bool_)
-        standing_out[vulnerable(tables, _VULNERABLE)] = True
+        rarity = isolation(tables)
+        standing_out[rarest(rarity, _VULNERABLE)] = True
+        least = record_differences(tables, most=1).least
         groups = [
             _Group.of(key, inside, totals, share, seed)
             for key, inside in (
@@ -175,8 +232,10 @@ class _Planted:
             tables,
             matcher,
             totals,
-            record_differences(tables, most=1).least,
-            np.argsort(-isolation(tables), kind="stable"),
+            least,
+            tuple(np.flatnonzero(least <= most) for most in (0, 1)),
+            np.argsort(-rarity, kind="stable"),
+            gammaln(np.arange(people + 1) + 1.0),
             tuple(group for group in groups if group is not None),
             threshold,
             int(max(1, min(_MOST, people // 2, tables.n_members, _MOST_SHARE * tables.rows))),
@@ -222,7 +281,9 @@ class _Planted:
     ) -> int:
         """Return the fewest copies noticed with one deal of labels; beyond the most if none is."""
         row, persons, ratios = listed
-        drawn, dealt = random.permutation(len(sources)), random.permutation(len(self.totals))
+        drawn = random.permutation(len(sources))
+        deal = _Deal.of(random.permutation(len(self.totals)), self.tables.n_members)
+        totals = self.totals.copy()
         low, high = 0, self.most + 1
         while high - low > 1:
             number = (low + high) // 2
@@ -232,53 +293,39 @@ class _Planted:
             part = np.zeros(len(sources), np.bool_)
             part[chosen] = True
             which = part[row]
-            p_value = self._p_value(
-                self._labels(sources[chosen], dealt),
-                persons[which],
-                ratios[which],
-                sources[chosen],
-                apart[chosen],
-            )
+            lifted = persons[which]
+            np.add.at(totals, lifted, ratios[which])
+            deal.is_copied[sources[chosen]] = True
+            p_value = self._p_value(totals, lifted, sources[chosen], apart[chosen], deal)
+            deal.is_copied[sources[chosen]] = False
+            totals[lifted] = self.totals[lifted]
             low, high = (low, number) if p_value <= self.threshold else (number, high)
         return high
 
-    def _labels(self, copied: Integers, dealt: Integers) -> Flags:
-        """Return labels: the copied are members, the rest as dealt."""
-        members = self.tables.n_members
-        member = np.zeros(len(dealt), np.bool_)
-        member[dealt[:members]] = True
-        missing = int((~member[copied]).sum())
-        # as many who were dealt last and are not copied give their label to the copied
-        last = dealt[max(0, members - missing - len(copied)) : members]
-        last = last[~np.isin(last, copied)]
-        member[last[len(last) - missing :]] = False
-        member[copied] = True
-        return member
-
     def _p_value(
-        self,
-        member: Flags,
-        persons: Integers,
-        ratios: Floats,
-        copied: Integers,
-        apart: Integers,
+        self, totals: Floats, lifted: Integers, copied: Integers, apart: Integers, deal: _Deal
     ) -> float:
         """Return the smallest p-value of the tests that look for copies, over its error share."""
-        from scipy.stats import hypergeom
-
-        totals = self.totals + np.bincount(persons, ratios, minlength=len(self.totals))
-        least = self.least.copy()
-        least[copied] = np.minimum(least[copied], apart)
-        p_values = [
-            group.p_value(totals, member) / ERROR_SHARES[group.key] for group in self.groups
-        ]
-        for most, key in ((0, "copies/exact"), (1, "copies/all_but_one")):
-            hit = least <= most
-            p_value = hypergeom.sf(
-                int((hit & member).sum()) - 1, len(member), int(hit.sum()), int(member.sum())
-            )
-            p_values.append(float(p_value) / ERROR_SHARES[key])
+        last = deal.last_member(copied)
+        p_values = [group.p_value(totals, lifted, deal, last) for group in self.groups]
+        for hit, most, key in zip(self.hit, (0, 1), _COPIES, strict=True):
+            came = int(((self.least[copied] > most) & (apart <= most)).sum())
+            of_members = int(deal.member(hit, last).sum()) + came
+            p_value = self._at_least(of_members, len(hit) + came)
+            p_values.append(p_value / ERROR_SHARES[key])
         return min(p_values)
+
+    def _at_least(self, of_members: int, hits: int) -> float:
+        """Return the chance that so many of the people hit are members (Fisher)."""
+        people, members = len(self.totals), self.tables.n_members
+        logs = self.log_factorials
+        number = np.arange(max(of_members, hits + members - people), min(hits, members) + 1)
+        ways = logs[hits] - logs[number] - logs[hits - number]
+        others = people - hits
+        left = members - number
+        ways = ways + logs[others] - logs[left] - logs[others - left]
+        whole = logs[people] - logs[members] - logs[people - members]
+        return float(np.exp(ways - whole).sum())
 
 
 def _differences(tables: AttackTables, shown: list[Shown], sources: Integers) -> Integers:

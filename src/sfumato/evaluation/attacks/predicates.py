@@ -34,7 +34,7 @@ Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 
-_BATCH = 50_000  # predicates tried at once
+_BATCH, _LEAST_BATCH = 50_000, 1_000  # predicates tried at once
 # rare combinations are allowed to be less rare while there are few of them
 _ENOUGH = 200
 _RAISED = 100.0
@@ -127,14 +127,20 @@ class Predicates:
 
     def distinct(self) -> Rows:
         """Return the numbers of the first of each set of equal predicates, ascending."""
+        return np.sort(np.unique(self.keys(), return_index=True)[1]).astype(np.int64)
+
+    def keys(self) -> Words:
+        """Return a number for each predicate, the same for equal ones, shape (Q,).
+
+        Two others share one with a chance of 2^-64.
+        """
         if not len(self):
-            return np.zeros(0, dtype=np.int64)
+            return np.zeros(0, dtype=np.uint64)
         # the order of the atoms plays no part in a sum
         atoms = _mixed(
             _mixed(_mixed(_words(self.columns)) + _words(self.lows)) + _words(self.highs)
         )
-        keys = np.add.reduceat(atoms, self.starts[:-1])
-        return np.sort(np.unique(keys, return_index=True)[1]).astype(np.int64)
+        return np.asarray(np.add.reduceat(atoms, self.starts[:-1]), dtype=np.uint64)
 
 
 def _words(values: Codes) -> Words:
@@ -304,9 +310,10 @@ def random_conjunctions(
     found = Predicates.none()
     if not n or columns > width:
         return found
-    tried = 0
+    tried, batch = 0, _batch(most)
+    known = np.zeros(0, dtype=np.uint64)
     while tried < tries and len(found) < most:
-        batch = min(_BATCH, tries - tried)
+        batch = min(batch, tries - tried)
         tried += batch
         rows = random.integers(n, size=batch)
         drawn = random.random((batch, width), dtype=np.float32)
@@ -317,9 +324,19 @@ def random_conjunctions(
             chosen = np.tile(np.arange(width), (batch, 1))
         tells = np.take_along_axis(drawn, chosen, axis=1).max(axis=1) < 2.0
         new = Predicates.from_rows(rows[tells], chosen[tells], cells.side_low, cells.side_high)
+        # of few columns the same one is drawn time and again
+        keys, first = np.unique(new.keys(), return_index=True)
+        fresh = ~np.isin(keys, known, assume_unique=True)
+        known = np.concatenate([known, keys[fresh]])
+        new = new.take(np.sort(first[fresh]))
         found += new.take(find(cells.released, new, most=1).counts == 1)
-        found = found.take(found.distinct())
+        batch = min(2 * batch, _BATCH)
     return found.take(slice(0, most))
+
+
+def _batch(most: int) -> int:
+    """Return how many predicates are tried first: often most of them are good."""
+    return min(max(most, _LEAST_BATCH), _BATCH)
 
 
 def rarest_cells(cells: CodedCells, *, weight: float, most: int) -> Predicates:
@@ -364,8 +381,10 @@ def _rarest(
     needed = enough[rows].argmax(axis=1) + 1
     rows = rows[np.lexsort((expected[rows, needed - 1], needed))]
     found = Predicates.none()
-    for start in range(0, len(rows), _BATCH):
-        some = rows[start : start + _BATCH]
+    start, batch = 0, _batch(most)
+    while start < len(rows):
+        some = rows[start : start + batch]
+        start, batch = start + batch, min(2 * batch, _BATCH)
         last = enough[some].argmax(axis=1)
         taken = np.where(np.arange(order.shape[1]) <= last[:, None], order[some], -1)
         new = Predicates.from_rows(some, taken, cells.near_low, cells.near_high)
@@ -388,11 +407,24 @@ def whole_records(cells: CodedCells, *, most: int, random: np.random.Generator) 
     random
         Draws them.
     """
-    rows = np.flatnonzero(cells.told.any(axis=1))
+    side = cells.released
+    rows = random.permutation(np.flatnonzero(cells.told.any(axis=1)))
     columns = np.where(cells.told[rows], np.arange(cells.told.shape[1]), -1)
-    found = Predicates.from_rows(rows, columns, cells.released.low, cells.released.high)
-    found = found.take(find(cells.released, found, most=1).counts == 1)
-    found = found.take(found.distinct())
-    if len(found) > most:
-        found = found.take(np.sort(random.choice(len(found), most, replace=False)))
+    every = Predicates.from_rows(rows, columns, side.low, side.high)
+    _, first, often = np.unique(every.keys(), return_index=True, return_counts=True)
+    alone = np.sort(first[often == 1])  # two that are equal fit each other's row
+    # a row of single values fits no other but an equal one; sets and "*" have to be tried
+    exact = (side.table_starts < 0).all() & (
+        (cells.told & (side.low == side.high)).all(axis=1)[rows[alone]]
+    )
+    found, wanted = Predicates.none(), most
+    for start in range(0, len(alone), _BATCH):
+        some = alone[start : start + _BATCH]
+        single = exact[start : start + _BATCH].copy()
+        tried = some[~single]
+        single[~single] = find(side, every.take(tried), most=1).counts == 1
+        found += every.take(some[single][:wanted])
+        wanted = most - len(found)
+        if wanted <= 0:
+            break
     return found

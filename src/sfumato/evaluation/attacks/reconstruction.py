@@ -25,8 +25,9 @@ queries on a subset of quasi-identifiers, answered by conditional counts of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,20 +37,16 @@ from sfumato.evaluation.attacks.attack import Attack
 from sfumato.evaluation.attacks.attack_features import (
     Classes,
     classes_of_secret,
-    fill,
     known_columns,
-    ranks,
     secrets,
 )
+from sfumato.evaluation.attacks.count_equations import CountEquations, looks_of
 from sfumato.evaluation.attacks.tables import AttackColumn, AttackTables
 from sfumato.evaluation.attacks.vulnerable import vulnerable
 from sfumato.evaluation.estimates import NORMAL_95, ONE_SIDED_95, POWER_80
 from sfumato.evaluation.exchangeability import excess
 from sfumato.evaluation.figures import Figure
 from sfumato.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 __all__ = ["LinearReconstruction", "scores"]
 
@@ -60,7 +57,6 @@ Flags = npt.NDArray[np.bool_]
 _KEY = "reconstruction"
 _NAME = "secrets reconstructed from the release's counts"
 _SOURCE = "Annamalai et al. 2023, arXiv 2301.10053; Dinur & Nissim 2003"
-_BINS = (8, 64)  # coarser looks at a number with more values than that
 _STEPS = 20  # scores are kept to twentieths, so that drawing labels is cheap
 _GRID = 1e9  # solutions closer than 1 / _GRID are tied
 
@@ -121,20 +117,25 @@ class LinearReconstruction(Attack):
         isolated = np.zeros(len(tables.member), dtype=np.bool_)
         if self.vulnerable > 0 and len(isolated):
             isolated[vulnerable(tables, self.vulnerable)] = True
+        solved: dict[str, _Solved] = {}
+        together, reasons = _alike(tables, names, self, seed=seed)
+        for done, alike in enumerate(together):
+            progress("reconstructing secrets", done, len(together))
+            solved |= _solved(alike, self, seed=seed)
         figures: dict[str, Figure] = {}
-        for done, name in enumerate(names):
-            progress("reconstructing secrets", done, len(names))
-            found, because = _solved(tables, name, self, seed=seed + done)
-            groups = {f"{_KEY}/{name}": np.ones(len(isolated), dtype=np.bool_)}
+        for name in names:
+            whom = {f"{_KEY}/{name}": np.ones(len(isolated), dtype=np.bool_)}
             if self.vulnerable > 0:
-                groups[f"{_KEY}/{name}/vulnerable"] = isolated
-            for key, chosen in groups.items():
-                if found is None:
-                    figures[key] = _none(because)
+                whom[f"{_KEY}/{name}/vulnerable"] = isolated
+            for key, chosen in whom.items():
+                if name in reasons:
+                    figures[key] = _none(reasons[name])
                 else:
                     apart = key.endswith("/vulnerable")
-                    figures[key] = _figure(found, tables.member, chosen, apart=apart, seed=seed)
-        progress("reconstructing secrets", len(names), len(names))
+                    figures[key] = _figure(
+                        solved[name], tables.member, chosen, apart=apart, seed=seed
+                    )
+        progress("reconstructing secrets", len(together), len(together))
         return figures
 
 
@@ -166,8 +167,10 @@ def scores(
         solved.
     """
     attack = LinearReconstruction() if attack is None else attack
-    found, _ = _solved(tables, column, attack, seed=seed)
-    return np.full(len(tables.member), np.nan) if found is None else found.score
+    alike, _ = _alike(tables, (column,), attack, seed=seed)
+    if not alike:
+        return np.full(len(tables.member), np.nan)
+    return _solved(alike[0], attack, seed=seed)[column].score
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,31 +193,83 @@ class _Solved:
     questions: int
 
 
-def _solved(
-    tables: AttackTables, name: str, attack: LinearReconstruction, *, seed: int
-) -> tuple[_Solved | None, str]:
-    """Return each person's score, or why there is none."""
-    if name not in tables.by_name:
-        return None, f"column {name!r} is not in the release and the real rows in comparable form"
-    if not tables.n_members or not tables.n_controls:
-        return None, "there are no members or no controls to compare"
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Secrets of which the same columns are known and the same released rows tell.
+
+    Parameters
+    ----------
+    known
+        What is known.
+    told
+        Which released rows tell the secrets, shape (n,).
+    secrets
+        Classes and values to solve for, by column.
+    """
+
+    known: tuple[AttackColumn, ...]
+    told: Flags
+    secrets: dict[str, tuple[Classes, list[int]]]
+
+
+def _alike(
+    tables: AttackTables, names: Sequence[str], attack: LinearReconstruction, *, seed: int
+) -> tuple[list[_Alike], dict[str, str]]:
+    """Return the secrets that one system of equations serves, and why others have none."""
+    found: dict[tuple[tuple[str, ...], bytes], _Alike] = {}
+    reasons: dict[str, str] = {}
+    for place, name in enumerate(names):
+        if name not in tables.by_name:
+            reasons[name] = (
+                f"column {name!r} is not in the release and the real rows in comparable form"
+            )
+            continue
+        if not tables.n_members or not tables.n_controls:
+            reasons[name] = "there are no members or no controls to compare"
+            continue
+        random = np.random.default_rng([seed, place])
+        secret = classes_of_secret(tables.by_name[name], random, most=attack.values, bins=2)
+        wanted = _wanted(secret)
+        known = _known(tables, name, attack.known)
+        if not wanted:
+            reasons[name] = "the released rows tell one value of the secret only, or none"
+        elif not known:
+            reasons[name] = "nothing else is known of a person"
+        else:
+            key = tuple(column.name for column in known), secret.told.tobytes()
+            alike = found.setdefault(key, _Alike(known, secret.told, {}))
+            alike.secrets[name] = secret, wanted
+    return list(found.values()), reasons
+
+
+def _solved(alike: _Alike, attack: LinearReconstruction, *, seed: int) -> dict[str, _Solved]:
+    """Solve for all secrets that one system of equations serves."""
     random = np.random.default_rng(seed)
-    secret = classes_of_secret(tables.by_name[name], random, most=attack.values, bins=2)
-    wanted = _wanted(secret)
-    if not wanted:
-        return None, "the released rows tell one value of the secret only, or none"
-    columns = _known(tables, name, attack.known)
-    if not columns:
-        return None, "nothing else is known of a person"
-    looks = [_looks(column, random) for column in columns]
-    system = _System.of(looks, secret, wanted, attack, random)
-    solution = system.solve(attack.ridge, attack.iterations)
-    has = secret.real[:, None] == np.asarray(wanted)
-    right = np.stack(
-        [_ranked_rightly(one, own) for one, own in zip(solution.T, has.T, strict=True)]
+    looks = [looks_of(column, random) for column in alike.known]
+    shown = [
+        secret.released[alike.told, None] == np.asarray(wanted)
+        for secret, wanted in alike.secrets.values()
+    ]
+    system = CountEquations.of(
+        looks,
+        alike.told,
+        np.concatenate(shown, axis=1),
+        marginals=attack.marginals,
+        ways=attack.ways,
+        random=random,
     )
-    score = np.rint(right.mean(axis=0) * _STEPS) / _STEPS
-    return _Solved(score, solution, has, system.questions), ""
+    together = system.solve(attack.ridge, attack.iterations)
+    found, begin = {}, 0
+    for name, (secret, wanted) in alike.secrets.items():
+        solution = together[:, begin : begin + len(wanted)]
+        begin += len(wanted)
+        has = secret.real[:, None] == np.asarray(wanted)
+        right = np.stack(
+            [_ranked_rightly(one, own) for one, own in zip(solution.T, has.T, strict=True)]
+        )
+        score = np.rint(right.mean(axis=0) * _STEPS) / _STEPS
+        found[name] = _Solved(score, solution, has, system.questions)
+    return found
 
 
 def _wanted(secret: Classes) -> list[int]:
@@ -234,151 +289,6 @@ def _known(
         hidden = secrets(tables, None)
         known = tuple(column.name for column in tables.columns if column.name not in hidden)
     return known_columns(tables, secret, known)
-
-
-def _looks(column: AttackColumn, random: np.random.Generator) -> list[tuple[Integers, Integers]]:
-    """Return a known column as codes of released and of real rows, from exact to coarse."""
-    exact = tuple((side + 1).astype(np.int64) for side in ranks(fill(column, random)))
-    looks = [(exact[0], exact[1])]
-    if column.kind == "number":
-        values = np.sort(exact[1])
-        for bins in _BINS:
-            cuts = np.unique(values[(np.arange(1, bins) * len(values)) // bins])
-            if len(np.unique(values)) > bins:
-                coarse = tuple(
-                    np.where(side == 0, 0, np.searchsorted(cuts, side, side="right") + 1)
-                    for side in exact
-                )
-                looks.append((coarse[0], coarse[1]))
-    return looks
-
-
-@dataclass(frozen=True, eq=False)
-class _System:
-    """Weighted equations: the mean secret of the people in a cell is the release's share there.
-
-    Parameters
-    ----------
-    left
-        Equations, shape (questions, kinds of people).
-    right
-        Their right side less the average, shape (questions, values).
-    weight
-        Square root of the number of people of each kind.
-    kind
-        Kind of each real person: those alike in all known columns have one unknown.
-    """
-
-    left: csr_matrix
-    right: Floats
-    weight: Floats
-    kind: Integers
-
-    @property
-    def questions(self) -> int:
-        return len(self.right)
-
-    @classmethod
-    def of(
-        cls,
-        looks: list[list[tuple[Integers, Integers]]],
-        secret: Classes,
-        wanted: list[int],
-        attack: LinearReconstruction,
-        random: np.random.Generator,
-    ) -> _System:
-        from scipy.sparse import csr_matrix
-
-        released = secret.released[secret.told]
-        has = (released[:, None] == np.asarray(wanted)).astype(np.float64)
-        average = has.mean(axis=0)
-        every = [(column, 0) for column in range(len(looks))]
-        _, real = _keys(looks, every, random)
-        _, first, kind = np.unique(real, return_index=True, return_inverse=True)
-        people = np.bincount(kind).astype(np.float64)
-        rows, columns, values, right, questions = [], [], [], [], 0
-        for chosen in _marginals(looks, attack, random):
-            shown, had = _keys(looks, chosen, random)
-            cells, cell = np.unique(had[first], return_inverse=True)
-            at = np.minimum(np.searchsorted(cells, shown[secret.told]), len(cells) - 1)
-            inside = cells[at] == shown[secret.told]
-            count = np.bincount(at[inside], minlength=len(cells)).astype(np.float64)
-            having = np.stack(
-                [np.bincount(at[inside], one[inside], minlength=len(cells)) for one in has.T],
-                axis=1,
-            )
-            answered = count > 0
-            place = np.cumsum(answered) - 1 + questions
-            # a share over c rows has c times the precision of one row; each row answers every set
-            weight = np.sqrt(count / attack.marginals)
-            size = np.bincount(cell, people, minlength=len(cells))
-            told = np.flatnonzero(answered[cell])
-            rows.append(place[cell[told]])
-            columns.append(told)
-            values.append((weight / size)[cell[told]] * np.sqrt(people[told]))
-            share = having[answered] / count[answered, None]
-            right.append(weight[answered, None] * (share - average))
-            questions += int(answered.sum())
-        left = csr_matrix(
-            (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
-            shape=(questions, len(people)),
-        )
-        return cls(left, np.concatenate(right), np.sqrt(people), kind.astype(np.int64))
-
-    def solve(self, ridge: float, iterations: int) -> Floats:
-        """Return each person's secret less the average, shape (people, values).
-
-        Ridge regression by conjugate gradients on the normal equations (Hestenes & Stiefel 1952),
-        all values at once.
-        """
-        across: Any = self.left.T.tocsr()
-        left_over = across @ self.right
-        found, step = np.zeros_like(left_over), left_over.copy()
-        length = np.square(left_over).sum(axis=0)
-        for _ in range(iterations):
-            image = across @ (self.left @ step) + ridge * step
-            size = length / np.maximum((step * image).sum(axis=0), 1e-300)
-            found += size * step
-            left_over = left_over - size * image
-            shorter = np.square(left_over).sum(axis=0)
-            step = left_over + shorter / np.maximum(length, 1e-300) * step
-            length = shorter
-        return np.asarray((found / self.weight[:, None])[self.kind])
-
-
-def _marginals(
-    looks: list[list[tuple[Integers, Integers]]],
-    attack: LinearReconstruction,
-    random: np.random.Generator,
-) -> list[list[tuple[int, int]]]:
-    """Return sets of (column, look): all columns exactly, all coarsely, and random sets."""
-    every = range(len(looks))
-    sets = [[(one, 0) for one in every], [(one, min(1, len(looks[one]) - 1)) for one in every]]
-    while len(sets) < attack.marginals:
-        ways = int(random.integers(1, min(attack.ways, len(looks)) + 1))
-        chosen = np.sort(random.choice(len(looks), ways, replace=False))
-        sets.append([(int(one), int(random.integers(len(looks[one])))) for one in chosen])
-    return sets
-
-
-def _keys(
-    looks: list[list[tuple[Integers, Integers]]],
-    chosen: list[tuple[int, int]],
-    random: np.random.Generator,
-) -> tuple[Integers, Integers]:
-    """Return one key for each combination of values: the sum of a random number of each.
-
-    Two combinations share a key with a chance of 2^-64 (Zobrist 1970).
-    """
-    released = np.zeros(len(looks[0][0][0]), dtype=np.int64)
-    real = np.zeros(len(looks[0][0][1]), dtype=np.int64)
-    for column, look in chosen:
-        shown, had = looks[column][look]
-        most = int(max(shown.max(initial=0), had.max(initial=0)))
-        numbers = random.integers(-(2**63), 2**63 - 1, most + 1)
-        released ^= numbers[shown]
-        real ^= numbers[had]
-    return released, real
 
 
 def _ranked_rightly(solution: Floats, has: Flags) -> Floats:

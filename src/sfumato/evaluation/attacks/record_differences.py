@@ -77,7 +77,11 @@ def with_people(tables: AttackTables, rows: Integers) -> AttackTables:
         for column in tables.columns
     )
     return replace(
-        tables, columns=columns, member=tables.member[rows], real_frame=tables.real_frame[rows]
+        tables,
+        columns=columns,
+        member=tables.member[rows],
+        real_frame=tables.real_frame[rows],
+        source_frame=None if tables.source_frame is None else tables.source_frame[rows],
     )
 
 
@@ -119,7 +123,7 @@ def record_differences(tables: AttackTables, most: int = 2) -> RecordDifferences
             for column in left_out:
                 without = without - hashes[column][1][rest]
                 released = released - hashes[column][0]
-            least[rest[np.isin(without, released)]] = number
+            least[rest[_found_among(without, released)]] = number
     return RecordDifferences(least, standing, alike, most)
 
 
@@ -149,6 +153,25 @@ def _mixed(words: Words, salt: np.uint64) -> Words:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def _found_among(asked: Words, among: Words) -> npt.NDArray[np.bool_]:
+    """Return which random-looking numbers occur among others.
+
+    Almost none do: those whose first bits do not occur are passed over on both sides (Bloom,
+    Communications of the ACM 13, 1970), and the few that are left are compared.
+    """
+    shift = np.uint64(64 - max(10, min(26, int(4 * len(among)).bit_length())))
+    first_asked, first = asked >> shift, among >> shift
+    held = np.zeros(1 << (64 - int(shift)), np.bool_)
+    held[first] = True
+    found: npt.NDArray[np.bool_] = held[first_asked]
+    if not found.any():
+        return found
+    held[first] = False
+    held[first_asked[found]] = True
+    found[found] = np.isin(asked[found], among[held[first]])
+    return found
 
 
 def _occurrences(asked: Words, among: Words) -> Integers:

@@ -49,6 +49,8 @@ _KEY = "membership/shadow_models"
 _SOURCE = "Carlini et al. 2022, sections IV and V; Stadler et al. 2022, section 4"
 _FALSE_POSITIVES = {"0.1": 0.001, "1": 0.01}
 _FEWEST = 4
+_CELLS = 2_000_000_000  # that are compared by default
+_ROWS = (1_000, 10_000)  # at the least and at the most
 _PRIOR_ROWS = 8.0  # shadows that the variance shared by all counts as, beside a person's own
 _SHRUNK = 0.1  # share of independence in the correlation of the statistics
 _DECIMALS = 6
@@ -67,7 +69,8 @@ class ShadowModels(Attack):
     vulnerable
         Share of the real people, the most isolated, that are attacked beside them; 0 for none.
     rows
-        Most released rows that are looked at, drawn at random, at least 1.
+        Most released rows that are looked at, drawn at random, at least 1. By default 10,000, and
+        of wide tables as few as keep all comparisons below 2,000 million cells, at least 1,000.
 
     Examples
     --------
@@ -78,7 +81,7 @@ class ShadowModels(Attack):
     shadows: int = Field(default=32, ge=4, le=1024, multiple_of=2)
     targets: int = Field(default=250, ge=1)
     vulnerable: float = Field(default=0.01, ge=0, le=1)
-    rows: int = Field(default=10_000, ge=1)
+    rows: int | None = Field(default=None, ge=1)
 
     knowledge: ClassVar[str] = (
         "Knows whole records, the technique and its settings, and people like those in the "
@@ -210,14 +213,16 @@ def _seen(
     seed: int,
     progress: Progress,
 ) -> _Seen:
-    remake = tables.remake
-    if remake is None:
+    remake, people = tables.remake, tables.source_frame
+    if remake is None or people is None:
         raise ValueError("the technique must be known: check `tables.remake`")
     random = np.random.default_rng([seed, 1])
     total = len(tables.member)
     # a technique that recodes its rows releases no more of a half than the half has
     most = tables.rows if tables.synthetic else max(1, total // 2)
-    rows = min(attack.rows, tables.rows, most)
+    cells = attack.shadows * max(len(targets), 1) * max(len(tables.columns), 1)
+    looked_at = attack.rows or max(_ROWS[0], min(_ROWS[1], _CELLS // cells))
+    rows = min(looked_at, tables.rows, most)
     surroundings = Surroundings(tables, targets)
     inside = np.zeros((attack.shadows, total), dtype=np.bool_)
     for pair in range(0, attack.shadows, 2):
@@ -227,7 +232,7 @@ def _seen(
     seen = []
     for shadow, chosen in enumerate(inside):
         progress("making shadow releases", shadow, attack.shadows)
-        made = remake(tables.real_frame.filter(pl.Series(chosen)), tables.rows, seed + shadow)
+        made = remake(people.filter(pl.Series(chosen)), tables.rows, seed + shadow)
         seen.append(surroundings.of(_sample(made, rows, random)))
     real = surroundings.of(_sample(tables.released_frame, rows, random))
     progress("making shadow releases", attack.shadows, attack.shadows)

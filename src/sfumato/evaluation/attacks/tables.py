@@ -139,6 +139,9 @@ class AttackTables:
         What could not be compared, a sentence each.
     remake
         Makes a release anew from other rows, by the same technique; None if it is not known.
+    source_frame
+        The rows of ``real_frame`` with every column that members and controls share, as a
+        technique reads them; None if the release cannot be made anew.
     members_in_all, controls_in_all
         People before the number of those attacked was limited.
     """
@@ -153,6 +156,7 @@ class AttackTables:
     synthetic: bool = False
     notes: tuple[str, ...] = ()
     remake: Remake | None = None
+    source_frame: pl.DataFrame | None = field(default=None, repr=False)
     members_in_all: int = 0
     controls_in_all: int = 0
 
@@ -226,7 +230,10 @@ class AttackTables:
         if controls is None:
             controls = members.clear()
         names = _names(released, members, controls, schema, columns)
-        taken = [_people(table, names, schema.person) for table in (members, controls)]
+        # A technique reads columns that its release does not show.
+        kept_too = [] if remake is None else [c for c in members.columns if c in controls.columns]
+        wanted = [*names, *(name for name in kept_too if name not in names)]
+        taken = [_people(table, wanted, schema.person) for table in (members, controls)]
         n_members = taken[0].height
         read, notes = [], []
         pooled = pl.concat(taken, how="vertical_relaxed")
@@ -261,6 +268,7 @@ class AttackTables:
             synthetic=synthetic,
             notes=tuple(notes),
             remake=remake,
+            source_frame=None if remake is None else pooled.select(kept_too)[real_order],
             members_in_all=n_members,
             controls_in_all=taken[1].height,
         )
@@ -294,7 +302,7 @@ def _people(table: pl.DataFrame, names: Sequence[str], person: str | None) -> pl
     if person is None or person not in table.columns:
         return table.select(names)
     given = table[person].is_not_null()
-    once = table.filter(given).sort(names).unique(subset=[person], keep="first")
+    once = table.filter(given).sort(names).unique(person, keep="first", maintain_order=True)
     return pl.concat([once, table.filter(~given)], how="vertical").select(names)
 
 

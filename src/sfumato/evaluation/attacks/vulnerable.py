@@ -24,7 +24,7 @@ from sfumato.evaluation.attacks.dependence import DependenceTree, real_cells
 if TYPE_CHECKING:
     from sfumato.evaluation.attacks.tables import AttackTables
 
-__all__ = ["isolation", "vulnerable"]
+__all__ = ["isolation", "rarest", "vulnerable"]
 
 _DECIMALS = 9
 
@@ -57,7 +57,19 @@ def vulnerable(tables: AttackTables, share: float = 0.01) -> npt.NDArray[np.int6
         Of all real rows, above 0 and at most 1; at least one row. Rows as rare as the last one
         chosen are chosen too, so that no label decides.
     """
-    rarity = isolation(tables)
+    return rarest(isolation(tables), share)
+
+
+def rarest(rarity: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.int64]:
+    """Return the row numbers of the rarest people, ascending, and of those as rare as the last.
+
+    Parameters
+    ----------
+    rarity
+        As of :func:`isolation`, shape (N,).
+    share
+        Of all real rows, above 0 and at most 1; at least one row.
+    """
     wanted = math.ceil(share * len(rarity))
     if wanted >= len(rarity):
         return np.arange(len(rarity))

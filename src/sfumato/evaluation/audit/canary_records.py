@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from sfumato.errors import DataError
-from sfumato.table import Schema
+from sfumato.table import Schema, take
 
 __all__ = ["canary_scores", "worst_case_canaries"]
 
@@ -78,13 +79,13 @@ def worst_case_canaries(
     return made.head(count)
 
 
-def canary_scores(released: pl.DataFrame, canaries: pl.DataFrame) -> dict[str, Floats]:
+def canary_scores(released: Any, canaries: pl.DataFrame) -> dict[str, Floats]:
     """Return how much a released table looks as if it had been made with each canary.
 
     Parameters
     ----------
     released
-        The released rows.
+        The released rows; a frame of any kind.
     canaries
         The records, one row each.
 
@@ -97,7 +98,13 @@ def canary_scores(released: pl.DataFrame, canaries: pl.DataFrame) -> dict[str, F
         pair is released, against how often it were by chance. Shape (canaries,) each, higher for
         one that seems to be in. Numbers agree that are in the same of 20 equal parts of the
         release. Columns that either lacks are left out.
+
+    Raises
+    ------
+    DataError
+        If what was released is no frame.
     """
+    released = take(released)[0]
     shared = [name for name in canaries.columns if name in released.columns]
     if not shared or released.is_empty():
         return {"nearest row": np.zeros(canaries.height)}

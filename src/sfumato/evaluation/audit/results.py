@@ -124,19 +124,20 @@ class Audit:
         claim = f"epsilon {self.epsilon:g}" + (f", delta {self.delta:g}" if self.delta else "")
         bound = (
             f"epsilon is at least {self.lower_bound:.2f} ({self.confidence:.0%} confidence over "
-            f"{len(self.events)} events together"
+            f"{len(self.events)} event{'' if len(self.events) == 1 else 's'} together"
             + (f", if {self.assumption}" if self.assumption else "")
             + ")"
         )
         if self.verdict == "violation":
             return f"The claim of {claim} is broken: {bound}; {self.events[0].describe()}."
+        more = "records with a coin" if self.method == "one run" else "runs"
         if self.verdict == "not refutable":
             return (
-                f"Not enough runs to say anything of the claim of {claim}: this audit could have "
+                f"Not enough {more} to say anything of the claim of {claim}: this audit could have "
                 f"refuted claims up to {self.refutable:.2f} only; {bound}."
             )
         doubt = (
-            " The bound lies above the claim, but not beyond doubt: audit again with more runs."
+            f" The bound lies above the claim, but not beyond doubt: audit again with more {more}."
             if self.lower_bound > self.epsilon
             else ""
         )

@@ -13,6 +13,7 @@ from sfumato.evaluation.audit.neighbouring import Neighbours, worst_case_neighbo
 from sfumato.evaluation.audit.one_run import audit_in_one_run
 from sfumato.evaluation.audit.repeated_runs import audit_mechanism
 from sfumato.evaluation.audit.results import Audit
+from sfumato.settings import Settings
 from sfumato.table import Schema
 
 __all__ = ["audit_technique"]
@@ -51,8 +52,9 @@ def audit_technique(
     make
         Takes (technique, rows, schema, seed) and returns the release. By default a fit and a sample
         of as many rows as ``table`` has, so that the number of rows says nothing; a fit and its
-        recoding for a technique that recodes. Give it where the technique has a seed of its own,
-        such as ``insecure_seed``, or releases more than the rows.
+        recoding for a technique that recodes. A technique with a setting ``seed`` gets another one
+        each time. Give it where the technique has a seed of another name, such as
+        ``insecure_seed``, or releases more than the rows.
     canaries
         For "one run": how many, or the records.
     neighbours
@@ -103,6 +105,8 @@ def audit_technique(
 def _release(
     technique: Any, table: pl.DataFrame, schema: Schema, seed: int, *, rows: int
 ) -> pl.DataFrame:
+    if isinstance(technique, Settings) and "seed" in type(technique).model_fields:
+        technique = technique.model_copy(update={"seed": seed})
     fitted = technique.fit(table, schema)
     if hasattr(fitted, "sample"):
         sampled: pl.DataFrame = fitted.sample(rows, seed=seed)

@@ -25,11 +25,11 @@ def render_study(study: Study) -> str:
     return study_report.render_study(study)
 
 
-def render_evaluation(evaluation: Evaluation) -> str:
-    """Return the report of one release's evaluation."""
+def render_evaluation(evaluation: Evaluation, *, for_others: bool = False) -> str:
+    """Return the report of one release's evaluation, or the page of it that leaves the house."""
     from sfumato.release.report import evaluation_report
 
-    return evaluation_report.render_evaluation(evaluation)
+    return evaluation_report.render_evaluation(evaluation, for_others=for_others)
 
 
 def render_profile(profile: Profile) -> str:

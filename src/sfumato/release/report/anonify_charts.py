@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["distribution_chart", "risk_chart", "score_chart"]
 
+_WIDTH = 290
+_LETTER = 6.3  # pixels of a letter
+_LONGEST_NAME = 110  # pixels of a name that is written upwards
+
 
 def distribution_chart(
     table: Distribution, value: int, versions: Mapping[str, int], name: str
@@ -142,14 +146,14 @@ def _lines(
 ) -> alt.TopLevelMixin:
     import altair as alt
 
-    x = alt.X("bin:N", sort=list(bins), axis=alt.Axis(title=None, labelAngle=0, grid=False))
+    x = alt.X("bin:N", sort=list(bins), axis=_bin_axis(bins))
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4))
     drawn = (
         alt.Chart(alt.InlineData(values=[dict(record) for record in records]))
         .mark_line(strokeWidth=1.8, point={"size": 18, "filled": True})
         .encode(x=x, y=y, order="place:Q", color=colour(versions), strokeDash=dashes(versions))
     )
-    return configured(drawn.properties(width=290, height=130))
+    return configured(drawn.properties(width=_WIDTH, height=130))
 
 
 def _bars(
@@ -163,13 +167,29 @@ def _bars(
         alt.Chart(alt.InlineData(values=[dict(record) for record in records]))
         .mark_bar(width={"band": 0.9})
         .encode(
-            x=alt.X("bin:N", sort=list(bins), axis=alt.Axis(title=None, labelAngle=0, grid=False)),
+            x=alt.X("bin:N", sort=list(bins), axis=_bin_axis(bins)),
             xOffset=alt.XOffset("version:N", sort=order),
             y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=4, format="~s")),
             color=alt.Color("version:N", scale=alt.Scale(domain=order, range=colours), legend=None),
         )
     )
-    return configured(drawn.properties(width=290, height=130))
+    return configured(drawn.properties(width=_WIDTH, height=130))
+
+
+def _bin_axis(bins: Sequence[str]) -> alt.Axis:
+    """Return an axis of bins; names too long to stand side by side are written upwards."""
+    import altair as alt
+
+    longest = max((len(label) for label in bins), default=0)
+    upright = longest * _LETTER > _WIDTH / max(len(bins), 1)
+    return alt.Axis(
+        title=None,
+        grid=False,
+        labelAngle=-90 if upright else 0,
+        labelLimit=_LONGEST_NAME if upright else _WIDTH,
+        # the names are in the table too: of too many only some are written
+        labelOverlap="greedy",
+    )
 
 
 def _grouped_dots(

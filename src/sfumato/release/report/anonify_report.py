@@ -26,7 +26,7 @@ _SECTIONS = (
     Section("summary", "In plain words", "anonify_summary.html"),
     Section("loss", "Information loss", "anonify_loss.html"),
     Section("distributions", "Distributions by quasi-identifier", "anonify_distributions.html"),
-    Section("classifiers", "What eight classifiers learn", "anonify_classifiers.html"),
+    Section("classifiers", "What the classifiers learn", "anonify_classifiers.html"),
     Section("risk", "Risk and certainty", "anonify_risk.html"),
     Section("limits", "Limits, and where the methods come from", "anonify_limits.html"),
 )
@@ -171,12 +171,22 @@ def _distribution_charts(
     tables: Iterable[Distribution], versions: dict[str, int]
 ) -> tuple[list[Chart], int]:
     """Return charts of all means, and of the last value of what is counted (1 of 0 and 1)."""
-    chosen = [(table, len(table.values) - 1) for table in tables if len(table.values) in (1, 2)]
+    chosen = [
+        (table, len(table.values) - 1)
+        for table in tables
+        if len(table.values) in (1, 2) and _holds_any(table, len(table.values) - 1)
+    ]
     drawn = [
         distribution_chart(table, value, versions, identifier("distribution", place))
         for place, (table, value) in enumerate(chosen[:_MOST_CHARTS])
     ]
     return drawn, max(0, len(chosen) - _MOST_CHARTS)
+
+
+def _holds_any(table: Distribution, value: int) -> bool:
+    """Return whether anything of a value would be drawn: no row may lie in any of the bins."""
+    rows = (table.original[value], table.anonymized[value], table.sampled[value])
+    return any(one for row in rows for one in row)
 
 
 def _cells(table: Distribution) -> list[tuple[str, list[tuple[str, str, str, str]]]]:

@@ -75,7 +75,10 @@ def percent_axis() -> Any:
     """Return an axis of shares."""
     import altair as alt
 
-    return alt.Axis(format="~%", tickCount=4)
+    # a root scale crowds its upper ticks: those that would touch are left without a label
+    return alt.Axis(
+        format="~%", tickCount=4, labelOverlap="greedy", labelSeparation=4, labelBound=1
+    )
 
 
 def names_axis(*, grid: bool = False, limit: int = 190) -> Any:

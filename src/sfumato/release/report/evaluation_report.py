@@ -27,15 +27,22 @@ _SECTIONS = (
 )
 
 
-def render_evaluation(evaluation: Evaluation) -> str:
+#: What :meth:`~sfumato.release.evaluation.Evaluation.outward` leaves out.
+_INSIDE = frozenset({"integrity", "learning", "distributions"})
+_NOT_TOLD = "What models learn from it is told inside the house only."
+
+
+def render_evaluation(evaluation: Evaluation, *, for_others: bool = False) -> str:
     """Return the report of an evaluation as one HTML text that opens offline.
 
     Parameters
     ----------
     evaluation
         Risk and use of one release, whoever made it.
+    for_others
+        Whether the page leaves the house, and ``evaluation`` is an outward one.
     """
-    headline, learned = learned_sentences(evaluation)
+    headline, learned = ("", (_NOT_TOLD,)) if for_others else learned_sentences(evaluation)
     target = next((result.target for result in evaluation.learned), None)
     names = (evaluation.release, *(result.version for result in evaluation.learned))
     versions = {name: place for place, name in enumerate(dict.fromkeys(names))}
@@ -45,7 +52,8 @@ def render_evaluation(evaluation: Evaluation) -> str:
         kind="Evaluation of a release",
         heading=evaluation.release,
         sfumato=__version__,
-        sections=_SECTIONS,
+        sections=tuple(one for one in _SECTIONS if not for_others or one.anchor not in _INSIDE),
+        for_others=for_others,
         evaluation=evaluation,
         headline=headline,
         learned=learned,

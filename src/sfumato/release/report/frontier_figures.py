@@ -45,6 +45,8 @@ def risk_name(key: str) -> str:
     --------
     >>> risk_name("singling_out"), risk_name("inference/age"), risk_name("my_own")
     ('singling out', 'inference of age', 'my own')
+    >>> risk_name("linkability/1"), risk_name("singling_out/multivariate/2")
+    ('linkability by the nearest row', 'singling out by 2 columns together')
     """
     if key in _NAMES:
         return _NAMES[key]
@@ -54,6 +56,13 @@ def risk_name(key: str) -> str:
     first, _, rest = key.partition("/")
     if first == "inference" and rest:
         return f"inference of {rest}"
+    kind, _, size = rest.rpartition("/")
+    if first == "linkability" and rest.isdigit():
+        return f"linkability by the {'nearest row' if rest == '1' else f'{rest} nearest rows'}"
+    if first == "singling_out" and rest == "univariate":
+        return "singling out by one column"
+    if first == "singling_out" and kind == "multivariate" and size.isdigit():
+        return f"singling out by {size} columns together"
     words = _NAMES.get(first, first.replace("_", " "))
     return f"{words}, {rest.replace('_', ' ').replace('/', ', ')}" if rest else words
 
@@ -140,8 +149,15 @@ def difference_text(difference: Figure) -> str:
     )
 
 
-def limit_text(check: Check) -> str:
+def limit_text(check: Check, *, short: bool = False) -> str:
     """Return a limit in words.
+
+    Parameters
+    ----------
+    check
+        The limit and what is known of it.
+    short
+        Whether the reader knows already that a limit of an attack is one on the excess.
 
     Examples
     --------
@@ -152,7 +168,7 @@ def limit_text(check: Check) -> str:
     one = check.worst
     attack = family_named(check.key) is not None or family_of(check.key) is not None
     excess = attack if one is None else one.excess
-    more = " more than against people who are not in the release" if excess else ""
+    more = " more than against people who are not in the release" if excess and not short else ""
     word = "at least" if one is not None and not one.lower_is_better else "at most"
     unit = "share" if one is None else one.unit
     if one is not None and _is_score(one):

@@ -129,4 +129,4 @@ def _line(place: Place, frontier: Frontier) -> FrontierLine:
 
 def _limit(check: Check) -> tuple[str, str, str]:
     told = figure_text(check.worst) if check.worst is not None else check.status
-    return _MARKS[check.status], limit_text(check), told
+    return _MARKS[check.status], limit_text(check, short=True), told

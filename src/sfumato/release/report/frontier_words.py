@@ -329,12 +329,14 @@ def _not_tested(study: Study, frontier: Frontier) -> tuple[str, ...]:
 def _advice(place: Place, checks: Sequence[Check]) -> tuple[str, ...]:
     """Return what might bring a release within the limits, a sentence each."""
     found: dict[str, None] = {}
+    unsure = [risk_name(check.key) for check in checks if check.status == "not enough data"]
     for check in checks:
         if check.status in ("kept", "does not apply"):
             continue
         if check.status == "not enough data":
             found[
-                "Not enough data to say: set more people aside (control), attack more people."
+                f"Not enough data to say of {listing(unsure, most=6)}: set more people aside "
+                "(control), or attack more people."
             ] = None
         elif check.status == "not measured":
             found[f"{risk_name(check.key)} was not measured: {check.because}."] = None
