@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("schema", "techniques", "criteria", "promises", "evaluation", "audit", "python")
+PAGES = ("schema", "techniques", "criteria", "promises", "evaluation", "audit", "differential_privacy", "python")
 
 
 def run_page(text: str, page: str) -> int:

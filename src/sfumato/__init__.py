@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         AlphaKAnonymity,
         AverageRisk,
         BetaLikeness,
+        Budget,
         CostBenefit,
         Criterion,
         DeltaDisclosure,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
         KAnonymity,
         KMap,
         LDiversity,
+        Ledger,
         PopulationUniqueness,
         SampleUniqueness,
         StrictAverageRisk,
@@ -100,7 +102,7 @@ if TYPE_CHECKING:
         synthesize,
         verify,
     )
-    from sfumato.synthesis import GaussianCopula, Generator
+    from sfumato.synthesis import GaussianCopula, Generator, Trees
     from sfumato.table import (
         Column,
         Hierarchy,
@@ -131,6 +133,7 @@ _ROOMS = {
         "AlphaKAnonymity",
         "AverageRisk",
         "BetaLikeness",
+        "Budget",
         "CostBenefit",
         "Criterion",
         "DeltaDisclosure",
@@ -141,6 +144,7 @@ _ROOMS = {
         "KAnonymity",
         "KMap",
         "LDiversity",
+        "Ledger",
         "PopulationUniqueness",
         "SampleUniqueness",
         "StrictAverageRisk",
@@ -164,7 +168,7 @@ _ROOMS = {
         "StratifiedSampling",
         "TopDownGreedy",
     ),
-    "synthesis": ("GaussianCopula", "Generator"),
+    "synthesis": ("GaussianCopula", "Generator", "Trees"),
     "evaluation": (
         "Audit",
         "Figure",
@@ -205,6 +209,7 @@ __all__ = [
     "Audit",
     "AverageRisk",
     "BetaLikeness",
+    "Budget",
     "BudgetExceeded",
     "CellSuppression",
     "Clean",
@@ -235,6 +240,7 @@ __all__ = [
     "KMember",
     "KNNCluster",
     "LDiversity",
+    "Ledger",
     "LocalRecoding",
     "MicroAggregation",
     "MissingExtra",
@@ -261,6 +267,7 @@ __all__ = [
     "Study",
     "TCloseness",
     "TopDownGreedy",
+    "Trees",
     "__version__",
     "anonify_study",
     "anonymize",

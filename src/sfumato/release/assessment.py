@@ -191,11 +191,13 @@ def _used(
     progress: Progress,
 ) -> Utility | None:
     """Return what the release is still good for, asked in the words of the source."""
-    settings = plan.utility
-    if settings is None:
+    settings = plan.utility or UtilitySettings()
+    if "parts" not in settings.model_fields_set:
+        # the plan's own models say what can be learned; nobody asked for it twice
         learned = plan.learning is not None and not _of_numbers(compared, target)
         skipped = {"learning"} if learned else set()
-        settings = UtilitySettings(parts=tuple(part for part in PARTS if part not in skipped))
+        parts = tuple(part for part in PARTS if part not in skipped)
+        settings = settings.model_copy(update={"parts": parts})
     people = compared.people
     if people is None or not settings.parts:
         return None

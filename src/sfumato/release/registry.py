@@ -72,16 +72,16 @@ def makes(kind: type[Any]) -> Literal["recoding", "generator", "unknown"]:
     from sfumato.synthesis.generator import Generator
 
     annotation = getattr(getattr(kind, "fit", None), "__annotations__", {}).get("return")
-    if isinstance(annotation, str):
+    shared = {"Recoding": Recoding, "Generator": Generator}
+    if isinstance(annotation, str) and annotation in shared:
+        annotation = shared[annotation]  # before a namesake in a library's module is found
+    elif isinstance(annotation, str):
         for ancestor in kind.__mro__:
             module = sys.modules.get(ancestor.__module__)
             found = getattr(module, annotation, None)
             if isinstance(found, type):
                 annotation = found
                 break
-        else:
-            shared = {"Recoding": Recoding, "Generator": Generator}
-            annotation = shared.get(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Recoding):
         return "recoding"
     if isinstance(annotation, type) and issubclass(annotation, Generator):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import polars as pl
 
-from sfumato.errors import DataError
+from sfumato.errors import DataError, PlanError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["MISSING", "PRESENT", "SUPPRESSED_CELL", "CodedColumn", "ColumnCoding", "code_column"]
+__all__ = [
+    "MISSING",
+    "PRESENT",
+    "SUPPRESSED_CELL",
+    "CodedColumn",
+    "ColumnCoding",
+    "code_column",
+    "coding_of",
+]
 
 PRESENT, MISSING, SUPPRESSED_CELL = 0, 1, 2
 _STAR = "*"
@@ -69,6 +77,92 @@ class ColumnCoding:
     step: int = 1
     as_text: bool = False
     dropped: float = 0.0
+
+    def read(self, series: pl.Series) -> tuple[Floats | Integers, Integers]:
+        """Return content and state of cells that are written as this column is.
+
+        A value that was not learned is -1 in a category; a text that is no number, where numbers
+        are expected, is NaN.
+        """
+        state = np.where(series.is_null().to_numpy(), MISSING, PRESENT).astype(np.int64)
+        if isinstance(series.dtype, pl.String | pl.Categorical | pl.Enum):
+            stars = (series.cast(pl.String) == _STAR).fill_null(value=False).to_numpy()
+            state[stars] = SUPPRESSED_CELL
+        if self.kind == "category":
+            codes = _codes(series, list(self.values))
+            if self.values and _POOLED in self.values:
+                codes = np.where(codes < 0, self.values.index(_POOLED), codes)
+            return np.where(state == PRESENT, codes, -1), state
+        if self.as_text:
+            series = series.cast(pl.String).cast(pl.Float64, strict=False)
+        content = _amounts(series).cast(pl.Float64).to_numpy().astype(np.float64)
+        return np.where(state == PRESENT, content, np.nan), state
+
+    def written(self, value: Any) -> pl.Series:
+        """Return one value as a column of this kind and of length 1.
+
+        Raises
+        ------
+        DataError
+            If the value is of another type than the column.
+        """
+        dtype = _dtype_of(self.dtype)
+        wrong = DataError(
+            f"The value given for {self.name!r} is of another type than the column: "
+            f"{type(value).__name__} instead of {self.dtype['type']}"
+        )
+        if dtype.is_integer() and isinstance(value, float) and not value.is_integer():
+            raise wrong
+        if isinstance(dtype, pl.Enum | pl.Categorical):
+            dtype = pl.String()
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (dtype.is_numeric() and not number and not dtype.is_decimal()) or (
+            dtype == pl.Boolean and number and value not in (0, 1)
+        ):
+            raise wrong
+        value = bool(value) if dtype == pl.Boolean and number else value
+        if self.as_text and number:
+            value = str(value)
+        try:
+            return pl.Series(self.name, [value], dtype=dtype, strict=not dtype.is_numeric())
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+            raise wrong from None
+
+    def fitted(self, values: pl.Series, text: str) -> pl.Series:
+        """Return computed values in the column's type and resolution.
+
+        Raises
+        ------
+        PlanError
+            If they are of another type; ``text`` is what they were computed by.
+        """
+        dtype = _dtype_of(self.dtype)
+        values = values.alias(self.name)
+        numeric = dtype.is_numeric() and (values.dtype.is_numeric() or values.dtype == pl.Boolean)
+        wrong = PlanError(f"{text!r} gives {values.dtype}, but the column {self.name!r} is {dtype}")
+        if numeric:
+            exact = values.cast(pl.Float64)
+            exact = exact.set(~exact.is_finite().fill_null(value=True), None)
+            values = exact if self.decimals is None else exact.round(self.decimals)
+        elif (
+            dtype.is_numeric()
+            or values.dtype.is_numeric()
+            or (dtype == pl.Boolean) != (values.dtype == pl.Boolean)
+        ):
+            raise wrong
+        try:
+            return values.cast(dtype)
+        except pl.exceptions.PolarsError:
+            raise wrong from None
+
+    def differing(self, computed: pl.Series, held: pl.Series) -> float:
+        """Return the share of rows in which two columns of this kind differ."""
+        if computed.dtype.is_float():
+            apart = (computed - held).abs() > 1e-9 * held.abs().clip(lower_bound=1.0)
+            differs = apart.fill_null(value=False) | (computed.is_null() != held.is_null())
+        else:
+            differs = computed.ne_missing(held)
+        return int(differs.sum()) / max(held.len(), 1)
 
     def write(self, content: Floats | Integers | None, state: Integers | None, n: int) -> pl.Series:
         """Return the column that the numbers, or codes of values, and the states stand for.
@@ -196,6 +290,18 @@ def code_column(
     if text or series.dtype == pl.Boolean or (categorical and series.dtype.is_integer()):
         return _category(series, state, people, minimum=minimum, pool=pool and text)
     return _number(series.name, _amounts(series), series.dtype, state)
+
+
+def coding_of(series: pl.Series) -> ColumnCoding:
+    """Return how a column is written whose values are computed, not learned."""
+    dtype = series.dtype
+    if not dtype.is_numeric():
+        kept = dtype.categories.to_list() if isinstance(dtype, pl.Enum) else None
+        kind: Literal["number", "category"] = "number" if dtype.is_temporal() else "category"
+        return ColumnCoding(series.name, kind, _dtype_as_dict(dtype, kept))
+    content = series.cast(pl.Float64).to_numpy().astype(np.float64)
+    decimals, _ = _resolution(series, content)
+    return ColumnCoding(series.name, "number", _dtype_as_dict(dtype), decimals=decimals)
 
 
 def _amounts(series: pl.Series) -> pl.Series:

@@ -16,22 +16,24 @@ Y. Yuan, "Joint regression analysis of correlated data using Gaussian copulas", 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
-from sfumato.errors import DataError
 from sfumato.progress import Progress, silent
-from sfumato.settings import Settings
-from sfumato.synthesis.columns import CodedColumn, code_column
+from sfumato.synthesis.codec import read_table
+from sfumato.synthesis.columns import CodedColumn
 from sfumato.synthesis.copula_generator import CopulaGenerator, Stratum
 from sfumato.synthesis.correlation import standard_scores
 from sfumato.synthesis.ordering import category_scores
+from sfumato.synthesis.synthesizer import Synthesizer
 from sfumato.synthesis.variables import tie, variables_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from sfumato.table import Schema
@@ -45,18 +47,11 @@ _MOST_CLASSES = 20
 _ROWS_FOR_A_COLUMN = 5
 
 
-class GaussianCopula(Settings):
+class GaussianCopula(Synthesizer):
     """Learn each column's distribution and the correlations between columns.
 
     Parameters
     ----------
-    minimum
-        Least number of people who must share a category's value, or fill a cell of a number's
-        distribution, for it to be learned (at least 2). With a `person` column in the schema,
-        people are counted, not rows.
-    rare
-        "drop": a value of fewer people is not learned and its rows count for the other values;
-        "pool": such values become one value "(other)".
     cells
         Most cells in the distribution of a number.
     by_target
@@ -65,6 +60,8 @@ class GaussianCopula(Settings):
     minimum_class
         Least number of rows of such a class, at least 50; five rows for each column are needed in
         any case.
+    minimum, rare, derived, rules, least_kept
+        See :class:`~sfumato.synthesis.synthesizer.Synthesizer`.
 
     Examples
     --------
@@ -72,61 +69,17 @@ class GaussianCopula(Settings):
     'drop'
     """
 
-    minimum: int = Field(default=10, ge=2)
-    rare: Literal["drop", "pool"] = "drop"
     cells: int = Field(default=1000, ge=10, le=10_000)
     by_target: bool = True
     minimum_class: int = Field(default=200, ge=50)
 
-    def fit(
+    def learn(
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> CopulaGenerator:
-        """Learn the model from the table's rows.
-
-        Parameters
-        ----------
-        table
-            The table to imitate; columns with the role identifier are left out.
-        schema
-            Its schema.
-        progress
-            Told how far the work is.
-
-        Raises
-        ------
-        SchemaError
-            If the schema does not fit the table.
-        DataError
-            If the table has too few people, or a column that cannot be learned.
-        """
-        schema = schema.check(table)
-        left_out = tuple(name for name in schema.identifiers if name in table.columns)
-        if schema.person is not None and schema.person not in left_out:
-            left_out = (*left_out, schema.person)
-        names = [name for name in table.columns if name not in left_out]
-        if not names:
-            raise DataError("Nothing to synthesize: every column of the table is an identifier")
-        people = _people(table, schema.person)
-        if people.sum() < self.minimum - 1e-9:
-            raise DataError(
-                f"The table tells of {round(people.sum())} people; a synthesizer with `minimum` = "
-                f"{self.minimum} needs at least {self.minimum}"
-            )
-        coded = []
-        for done, name in enumerate(names):
-            progress("reading the columns", done, len(names))
-            kind = schema.columns[name].type
-            coded.append(
-                code_column(
-                    table[name],
-                    people,
-                    minimum=self.minimum,
-                    pool=self.rare == "pool",
-                    categorical=kind in ("category", "text", "boolean"),
-                )
-            )
-        progress("reading the columns", len(names), len(names))
-        coded = _ordered(coded)
+        """Learn the model of the columns that are not derived; see ``fit``."""
+        read = read_table(table, schema, minimum=self.minimum, rare=self.rare, progress=progress)
+        people = read.people
+        coded = _ordered(read.columns)
         progress("fitting the copula", 0, 1)
         variables, columns = variables_of(coded, people, self)
         groups = self._groups(coded, schema.target)
@@ -142,8 +95,8 @@ class GaussianCopula(Settings):
             columns=columns,
             strata=tuple(strata),
             target=schema.target if len(groups) > 1 else None,
-            schema=schema.select(names),
-            left_out=left_out,
+            schema=read.schema,
+            left_out=read.left_out,
             minimum=self.minimum,
             rows=table.height,
         )
@@ -173,15 +126,7 @@ class GaussianCopula(Settings):
         return [np.union1d(frequent[0], rest), *frequent[1:]]
 
 
-def _people(table: pl.DataFrame, person: str | None) -> Floats:
-    """Return what each row counts as: its share of the rows of its person."""
-    if person is None:
-        return np.ones(table.height)
-    rows = table.select(1.0 / pl.len().over(person)).to_series()
-    return rows.to_numpy().astype(np.float64)
-
-
-def _ordered(coded: list[CodedColumn]) -> list[CodedColumn]:
+def _ordered(coded: Sequence[CodedColumn]) -> list[CodedColumn]:
     """Lay the values of each nominal column along the axis that tells most of the others."""
     from scipy.special import ndtri
 

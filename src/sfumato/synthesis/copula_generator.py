@@ -9,11 +9,17 @@ import numpy as np
 import polars as pl
 
 from sfumato.errors import DataError
-from sfumato.synthesis.columns import ColumnCoding
-from sfumato.synthesis.generator import Generator
+from sfumato.progress import Progress, silent
+from sfumato.synthesis.codec import ColumnGrid
+from sfumato.synthesis.columns import MISSING, PRESENT, SUPPRESSED_CELL, ColumnCoding
+from sfumato.synthesis.conditioning import ConfinedNormal
+from sfumato.synthesis.generator import Generator, check_sample
 from sfumato.synthesis.margins import CategoryMargin, NumberMargin
+from sfumato.synthesis.rejection import collect_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from sfumato.table import Schema
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["CopulaGenerator", "LearnedColumn", "Stratum"]
 
 _BLOCK = 100_000  # rows drawn at a time
+_BLOCK_GIVEN = 20_000
+_PATIENCE = 50  # blocks after which given values are judged too rare
+_LEAST_GIVEN = 2e-5  # share of draws that must have all given values
 _NOT_KEPT = (
     (
         "Not kept: what three or more columns do together beyond their pairs, relations between "
@@ -129,26 +138,174 @@ class CopulaGenerator(Generator):
     minimum: int
     rows: int
 
-    def sample(self, n: int, *, seed: int) -> pl.DataFrame:
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int,
+        given: Mapping[str, Any] | None = None,
+        progress: Progress = silent,
+    ) -> pl.DataFrame:
         """Return ``n`` (at least 1) rows of people who never lived.
 
         The same seed gives the same rows, and the first rows of a longer sample are those of a
-        shorter one.
+        shorter one. Rows with given values are drawn from the copula's own distribution of such
+        rows: see :mod:`sfumato.synthesis.conditioning`.
+
+        Parameters
+        ----------
+        n, seed, given, progress
+            See :meth:`Generator.sample`. A given number stands for the cell that holds it; it is
+            written as it is given.
 
         Raises
         ------
         DataError
-            If ``n`` is below 1.
+            If ``n`` is below 1, a given column or value was not learned, or rows with all the
+            given values are too rare in the model.
         """
-        if n < 1:
-            raise DataError(f"A sample needs at least 1 row, not {n}")
+        names = [column.coding.name for column in self.columns]
+        values = check_sample(n, given, names)
         random = np.random.default_rng(seed)
+        if values:
+            return self._sample_given(n, random, values, progress)
         variables = 1 + len(self.strata[0].margins)
-        blocks = [
-            self._rows(random.standard_normal((min(_BLOCK, n - start), variables)))
-            for start in range(0, n, _BLOCK)
-        ]
+        blocks = []
+        for start in range(0, n, _BLOCK):
+            progress("drawing rows", start, n)
+            blocks.append(self._rows(random.standard_normal((min(_BLOCK, n - start), variables))))
+        progress("drawing rows", n, n)
         return pl.concat(blocks)
+
+    def _sample_given(
+        self, n: int, random: np.random.Generator, values: dict[str, Any], progress: Progress
+    ) -> pl.DataFrame:
+        literal = self._literal(values)
+        confined = [
+            None
+            if (intervals := self._intervals(stratum, values)) is None
+            else ConfinedNormal.of(stratum.factor, intervals)
+            for stratum in self.strata
+        ]
+        weights = np.array(
+            [
+                0.0 if one is None else stratum.probability * one.weight
+                for stratum, one in zip(self.strata, confined, strict=True)
+            ]
+        )
+        given = ", ".join(repr(name) for name in values)
+
+        def refuse(share: float) -> DataError:
+            return DataError(
+                f"Rows with all the values given for {given} are too rare in the model: "
+                f"{share:.5%} of the draws have them. Give fewer columns, or values that were "
+                f"learned together"
+            )
+
+        if weights.sum() == 0:
+            raise refuse(0.0)
+        shares = CategoryMargin(weights / weights.sum())
+        variables = len(self.strata[0].margins)
+
+        def draw(_: int) -> pl.DataFrame:
+            uniform = random.random((_BLOCK_GIVEN, 2 + variables))
+            stratum_of = shares.draw(uniform[:, 0])
+            drawn = np.empty((variables, _BLOCK_GIVEN))
+            kept = np.zeros(_BLOCK_GIVEN, dtype=np.bool_)
+            for number, one in enumerate(confined):
+                rows = np.flatnonzero(stratum_of == number)
+                if one is None or rows.size == 0:
+                    continue
+                tied, chance = one.draw(uniform[rows, 2:])
+                kept[rows] = uniform[rows, 1] < chance
+                self._cut(drawn, number, rows, tied.T)
+            rows_kept = drawn[:, kept]
+            frame = pl.DataFrame([self._written(column, rows_kept) for column in self.columns])
+            return frame.with_columns(
+                one.cast(frame.schema[one.name]).new_from_index(0, frame.height) for one in literal
+            )
+
+        return collect_rows(
+            draw,
+            n,
+            block=_BLOCK_GIVEN,
+            least=_LEAST_GIVEN,
+            patience=_PATIENCE * _BLOCK_GIVEN,
+            refuse=refuse,
+            progress=progress,
+            task="drawing rows with the given values",
+        )
+
+    def _literal(self, values: dict[str, Any]) -> list[pl.Series]:
+        """Return each given value as a column of one row, checked that it was learned anywhere."""
+        found = []
+        for column in self.columns:
+            name = column.coding.name
+            if name not in values:
+                continue
+            grid = ColumnGrid(column.coding, *self._learned(column))
+            code = grid.encode_value(values[name])
+            if code < grid.values:
+                found.append(column.coding.written(values[name]))
+        return found
+
+    def _learned(
+        self, column: LearnedColumn
+    ) -> tuple[NumberMargin | CategoryMargin | None, tuple[int, ...]]:
+        """Return a margin that holds each value learned in any stratum, and the empty states."""
+        margin: NumberMargin | CategoryMargin | None = None
+        if column.value is not None:
+            margins = [stratum.margins[column.value] for stratum in self.strata]
+            margin = margins[0]
+            numbers = [one for one in margins if isinstance(one, NumberMargin)]
+            if numbers:
+                low, high = (
+                    np.concatenate([getattr(one, end) for one in numbers])
+                    for end in ("low", "high")
+                )
+                order = np.lexsort((low, high))
+                share = np.full(low.size, 1 / low.size)
+                margin = NumberMargin(
+                    share, low[order], high[order], numbers[0].decimals, numbers[0].step
+                )
+        empty: set[int] = {MISSING} if column.value is None and column.state is None else set()
+        if column.state is not None:
+            for stratum in self.strata:
+                probability = stratum.margins[column.state].probability
+                empty |= {state for state in (MISSING, SUPPRESSED_CELL) if probability[state] > 0}
+        return margin, tuple(sorted(empty))
+
+    def _intervals(
+        self, stratum: Stratum, values: dict[str, Any]
+    ) -> dict[int, tuple[float, float]] | None:
+        """Return what the given values leave to the normal variables; None if nothing."""
+        cells: dict[int, int] = {}
+        for column in self.columns:
+            if column.coding.name not in values:
+                continue
+            value = values[column.coding.name]
+            state = MISSING if value is None else PRESENT
+            if value == "*" and (column.coding.kind == "number" or column.state is not None):
+                state = SUPPRESSED_CELL
+            if column.state is not None and cells.setdefault(column.state, state) != state:
+                return None
+            if state == PRESENT and column.value is not None:
+                margin = stratum.margins[column.value]
+                content, _ = column.coding.read(column.coding.written(value))
+                cells[column.value] = (
+                    int(margin.cells_of(np.asarray(content, dtype=np.float64))[0])
+                    if isinstance(margin, NumberMargin)
+                    else int(content[0])
+                )
+        found = {}
+        for variable, cell in cells.items():
+            probability = stratum.margins[variable].probability
+            if cell < 0 or probability[cell] <= 0:
+                return None
+            above = np.cumsum(probability)
+            end = 1.0 if cell == int(np.flatnonzero(probability)[-1]) else min(1.0, above[cell])
+            found[variable] = (float(above[cell] - probability[cell]), float(end))
+        return found
 
     def _rows(self, normal: Floats) -> pl.DataFrame:
         """Return the rows that independent normal variables, shape (n, 1 + d), stand for."""
@@ -161,9 +318,15 @@ class CopulaGenerator(Generator):
             rows = np.flatnonzero(stratum_of == number)
             # einsum without BLAS adds in one order whatever the number of threads.
             tied = np.einsum("nk,jk->jn", normal[rows, 1:], stratum.factor, optimize=False)
-            for variable, margin in enumerate(stratum.margins):
-                drawn[variable, rows] = margin.draw(ndtr(tied[variable]))
+            self._cut(drawn, number, rows, tied)
         return pl.DataFrame([self._written(column, drawn) for column in self.columns])
+
+    def _cut(self, drawn: Floats, number: int, rows: Integers, tied: Floats) -> None:
+        """Fill the rows of a stratum with what is cut from its normal variables, shape (d, n)."""
+        from scipy.special import ndtr
+
+        for variable, margin in enumerate(self.strata[number].margins):
+            drawn[variable, rows] = margin.draw(ndtr(tied[variable]))
 
     def _written(self, column: LearnedColumn, drawn: Floats) -> pl.Series:
         content = None if column.value is None else drawn[column.value]

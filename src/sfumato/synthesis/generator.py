@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
+from sfumato.errors import DataError, did_you_mean
 from sfumato.fitted import Fitted
+from sfumato.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import polars as pl
 
-    from sfumato.progress import Progress
     from sfumato.table import Schema
 
-__all__ = ["Generator", "Synthesizer"]
+__all__ = ["Generator"]
 
 
 class Generator(Fitted):
@@ -21,9 +25,54 @@ class Generator(Fitted):
 
     word = "generator"
 
+    @staticmethod
+    def of_kind(kind: str, values: dict[str, Any]) -> Generator:
+        """Return a generator that is a part of another, from its class and its ``to_dict``.
+
+        Raises
+        ------
+        DataError
+            If ``kind`` ("module:class") is no generator of sfumato.
+        """
+        module, _, name = kind.partition(":")
+        try:
+            found = getattr(import_module(module), name) if module.startswith("sfumato.") else None
+        except (ImportError, AttributeError):
+            found = None
+        if not (isinstance(found, type) and issubclass(found, Generator)):
+            raise DataError(f"{kind!r} is no generator that this version has")
+        return found.from_dict(values)
+
     @abstractmethod
-    def sample(self, n: int, *, seed: int) -> pl.DataFrame:
-        """Return ``n`` (at least 1) rows drawn from the model, with the fitted table's columns."""
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int,
+        given: Mapping[str, Any] | None = None,
+        progress: Progress = silent,
+    ) -> pl.DataFrame:
+        """Return rows drawn from the model, with the fitted table's columns.
+
+        Parameters
+        ----------
+        n
+            Number of rows, at least 1.
+        seed
+            The same seed gives the same rows, and the first rows of a longer sample are those of a
+            shorter one.
+        given
+            Values that every drawn row has, by column; None stands for missing. The other columns
+            are drawn from what the model says of such rows.
+        progress
+            Told how far the work is.
+
+        Raises
+        ------
+        DataError
+            If ``n`` is below 1; if a given column or value was not learned, or if rows with all
+            the given values are too rare in the model to be found.
+        """
 
     @abstractmethod
     def describe(self) -> tuple[str, ...]:
@@ -34,9 +83,21 @@ class Generator(Fitted):
         """Return the schema of the sampled table."""
 
 
-class Synthesizer(Protocol):
-    """Frozen settings of one way to synthesize; registered as an entry point."""
+def check_sample(n: int, given: Mapping[str, Any] | None, columns: Iterable[str]) -> dict[str, Any]:
+    """Return the given values, once the number of rows and the columns' names are checked.
 
-    def fit(self, table: pl.DataFrame, schema: Schema, *, progress: Progress = ...) -> Generator:
-        """Learn the model from the table."""
-        ...
+    Raises
+    ------
+    DataError
+        If ``n`` is below 1 or a given column is not in the model.
+    """
+    if n < 1:
+        raise DataError(f"A sample needs at least 1 row, not {n}")
+    known = list(columns)
+    for name in given or {}:
+        if name not in known:
+            raise DataError(
+                f"The model has no column {name!r} to be given.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}"
+            )
+    return dict(given or {})

@@ -75,13 +75,41 @@ class NumberMargin:
         """Return the values at the given shares (between 0 and 1) of the distribution."""
         cell = _cells(self.probability, uniform)
         start = np.cumsum(self.probability) - self.probability
-        within = np.clip((uniform - start[cell]) / self.probability[cell], 0.0, 1.0)
-        values: Floats = self.low[cell] + within * (self.high[cell] - self.low[cell])
+        return self.values(
+            cell, np.clip((uniform - start[cell]) / self.probability[cell], 0.0, 1.0)
+        )
+
+    def values(self, cells: Integers, within: Floats) -> Floats:
+        """Return the values at the given shares (between 0 and 1) of the given cells."""
+        values: Floats = self.low[cells] + within * (self.high[cells] - self.low[cells])
         if self.decimals is None:
             return values
         if self.decimals == 0:
             return np.asarray(np.rint(values / self.step) * self.step)
         return np.round(values, self.decimals)
+
+    def cells_of(self, values: Floats, *, nearest: bool = False) -> Integers:
+        """Return the cell that holds each value, -1 where none does.
+
+        Parameters
+        ----------
+        values
+            Finite numbers, shape (n,).
+        nearest
+            Whether a value that no cell holds gets the nearest cell instead of -1.
+        """
+        # Half a unit of the last place is within: it is rounded into the cell's values.
+        slack = 0.0 if self.decimals is None else self.step * 10.0**-self.decimals / 2 + _ROUNDING
+        above = np.minimum(np.searchsorted(self.high, values), self.high.size - 1)
+        below = np.maximum(above - 1, 0)
+        to_above = np.maximum(np.maximum(self.low[above] - values, values - self.high[above]), 0.0)
+        to_below = np.maximum(np.maximum(self.low[below] - values, values - self.high[below]), 0.0)
+        cell = np.where(to_below < to_above, below, above)
+        if nearest:
+            return cell.astype(np.int64)
+        is_atom = self.low[cell] == self.high[cell]
+        reach = np.where(is_atom, _ROUNDING * np.maximum(1.0, np.abs(values)), slack)
+        return np.where(np.minimum(to_above, to_below) <= reach, cell, -1).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the margin as plain JSON values."""
@@ -161,7 +189,7 @@ def fit_numbers(
     distinct, inverse, rows = np.unique(values, return_inverse=True, return_counts=True)
     weight = np.asarray(np.bincount(inverse, weights=people) + _ROUNDING, dtype=np.float64)
     size = max(float(minimum), weight.sum() / cells)
-    cell_of, low, high = _cut(distinct, rows, weight, minimum=float(minimum), size=size)
+    cell_of, low, high = _cut(distinct, weight, minimum=float(minimum), size=size)
     shares = np.bincount(cell_of, weights=rows, minlength=low.size) / values.size
     return NumberMargin(shares, low, high, decimals, step), cell_of[inverse]
 
@@ -175,7 +203,7 @@ def _cells(probability: Floats, uniform: Floats) -> Integers:
 
 
 def _cut(
-    distinct: Floats, rows: Integers, weight: Floats, *, minimum: float, size: float
+    distinct: Floats, weight: Floats, *, minimum: float, size: float
 ) -> tuple[Integers, Floats, Floats]:
     """Return the cell of each distinct value, and the low and high end of each cell."""
     if weight.sum() < minimum:
@@ -196,7 +224,7 @@ def _cut(
         first = start
         for end in (start + offset for offset in ends):
             inside = slice(first, end)
-            bottom, top = _outer(distinct[inside], rows[inside], weight[inside], minimum)
+            bottom, top = _outer(distinct[inside], weight[inside], minimum)
             if first > start:
                 bottom = (distinct[first - 1] + distinct[first]) / 2
             if end < stop:
@@ -231,16 +259,20 @@ def _stops(weight: Floats, *, minimum: float, size: float) -> list[int]:
     return [*stops, weight.size]
 
 
-def _outer(distinct: Floats, rows: Integers, weight: Floats, minimum: float) -> tuple[float, float]:
+def _outer(distinct: Floats, weight: Floats, minimum: float) -> tuple[float, float]:
     """Return the medians of the outermost people at either side of a stretch."""
-    return _median(distinct, rows, weight, minimum), _median(
-        distinct[::-1], rows[::-1], weight[::-1], minimum
-    )
+    return _median(distinct, weight, minimum), _median(distinct[::-1], weight[::-1], minimum)
 
 
-def _median(distinct: Floats, rows: Integers, weight: Floats, minimum: float) -> float:
-    needed = int(np.searchsorted(np.cumsum(weight), minimum - _ROUNDING)) + 1
-    return float(np.median(np.repeat(distinct[:needed], rows[:needed])))
+def _median(distinct: Floats, weight: Floats, minimum: float) -> float:
+    """Return the median over people, not rows, so that one person's many rows do not set it."""
+    cumulative = np.cumsum(weight)
+    needed = int(np.searchsorted(cumulative, minimum - _ROUNDING)) + 1
+    half = cumulative[min(needed, weight.size) - 1] / 2
+    slack = needed * _ROUNDING + _ROUNDING * half
+    lower = int(np.searchsorted(cumulative, half - slack))
+    upper = int(np.searchsorted(cumulative, half + slack))
+    return float((distinct[lower] + distinct[upper]) / 2)
 
 
 def _join(cell_of: Integers, distinct: Floats, low: Floats, high: Floats) -> Integers:
