@@ -35,12 +35,13 @@ from peers.bench import Bench
 from peers.roster import Tool
 
 import sfumato as sf
-from sfumato.evaluation import closest_record
+from sfumato.evaluation import class_risks, closest_record
 from sfumato.evaluation.attacks.inference import Inference
 from sfumato.evaluation.attacks.linkability import Linkability
 from sfumato.evaluation.attacks.singling_out import SinglingOut
 from sfumato.evaluation.attacks.suite import AttackPlan, adjusted
 from sfumato.evaluation.attacks.tables import AttackTables
+from sfumato.evaluation.figures_of_classes import reidentification_figures
 from sfumato.evaluation.measured_criteria import class_measures
 
 ANONYMETER = Tool("anonymeter 1.1.0", "anonymeter_peer.py", requirements=("anonymeter==1.1.0",))
@@ -259,20 +260,30 @@ def scale(data: Path, rows: int) -> None:
     more = {f"c{n}": random.integers(0, 3 + n, rows) for n in range(15)}
     wide = long.with_columns(**{name: pl.Series(values) for name, values in more.items()})
     twenty = wide.select(wide.columns[:20])
-    seconds, _ = spent(lambda: sf.class_risks(twenty, list(QUASI)))
-    took, _ = spent(lambda: class_measures(twenty, list(QUASI), ["income"]))
-    print(f"\n{rows:,} x 20: class risks {seconds:.2f} s, criteria {took:.2f} s")
     schema = sf.Schema(quasi_identifiers=dict.fromkeys(QUASI), sensitive=["income"], rest="other")
-    half = rows // 2
-    took, judged = spent(
-        lambda: evaluate(
-            wide[:half], wide[half:], schema, control=wide[half:], plan=EvaluationPlan()
+    seconds, _ = spent(lambda: class_risks(twenty, list(QUASI)))
+    took, _ = spent(lambda: class_measures(twenty, list(QUASI), ["income"]))
+    whole, told = spent(lambda: reidentification_figures(twenty, schema.check(twenty), seed=1))
+    print(
+        f"\n{rows:,} x 20: class risks {seconds:.2f} s, criteria {took:.2f} s, the whole report on "
+        f"re-identification {whole:.2f} s ({len(told)} figures)",
+        flush=True,
+    )
+    # as many rows released as real ones, and a fifth as many controls
+    others = [long[random.integers(0, rows, many)] for many in (rows, rows // 5)]
+    released, control = (
+        one.with_columns(
+            **{f"c{n}": pl.Series(random.integers(0, 3 + n, one.height)) for n in range(15)}
         )
+        for one in others
+    )
+    took, judged = spent(
+        lambda: evaluate(wide, released, schema, control=control, plan=EvaluationPlan())
     )
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
     print(
-        f"{half:,} released and {half:,} real rows x 30 evaluated: {took:.1f} s, "
+        f"{rows:,} released and as many real rows x 30 evaluated: {took:.1f} s, "
         f"{len(judged.risks)} risk figures, peak of the process {peak:.2f} GB"
     )
 

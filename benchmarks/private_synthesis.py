@@ -7,12 +7,14 @@ The noise is drawn from a seed, so that a line can be had again; a release is ma
 
     python benchmarks/private_synthesis.py --data FOLDER --tables adult --epsilons 0.1 0.5 1 3 10
 
+A technique is a line for each epsilon; ``--set`` holds for those that have the setting.
 Printed are medians over ``--seeds`` fits, each with a draw of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from fractions import Fraction
@@ -25,7 +27,12 @@ from synthesize import COLUMNS, TABLES, Judge, Table, line
 
 from sfumato.privacy.differential import Budget
 from sfumato.synthesis.private import DPLatentFactor
+from sfumato.synthesis.private.marginals import DPMarginals
 
+TECHNIQUES: dict[str, type[DPLatentFactor | DPMarginals]] = {
+    "dp-latent-factor": DPLatentFactor,
+    "dp-marginals": DPMarginals,
+}
 NUMBERS: dict[str, dict[str, tuple[float, float, float]]] = {
     "Adult": {
         "age": (16, 100, 1),
@@ -68,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=["adult", "diabetes"])
+    parser.add_argument("--techniques", nargs="+", choices=TECHNIQUES, default=list(TECHNIQUES))
     parser.add_argument("--epsilons", nargs="+", default=["0.1", "0.5", "1", "3", "10"])
     parser.add_argument("--seeds", type=int, default=5, help="fits of which the median is told")
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE, a setting")
@@ -80,20 +88,24 @@ def main() -> None:
         judge = Judge(table)
         n = table.train.height
         print(f"\n{table.name}: {n:,} training rows, {table.train.width} columns")
-        print(f"{'epsilon':16}" + " ".join(f"{column:>8}" for column in COLUMNS))
-        for epsilon in arguments.epsilons:
+        print(f"{'':16}" + " ".join(f"{column:>8}" for column in COLUMNS))
+        for epsilon, kind in itertools.product(arguments.epsilons, arguments.techniques):
+            if kind == arguments.techniques[0]:
+                print(f"epsilon {epsilon}")
+            fields = TECHNIQUES[kind].model_fields
+            chosen = {key: value for key, value in settings.items() if key in fields}
             budget = Budget(epsilon=epsilon, delta=Fraction(1, n**2))
             runs = []
             for seed in range(arguments.seeds):
-                technique = DPLatentFactor(
-                    budget=budget, domain=domain(table), insecure_seed=seed, **settings
+                technique = TECHNIQUES[kind](
+                    budget=budget, domain=domain(table), insecure_seed=seed, **chosen
                 )
                 since = time.process_time()
                 drawn = technique.fit(table.train, table.schema).sample(n, seed=seed)
                 spent = time.process_time() - since
                 runs.append({**judge.figures(drawn), "cpu": spent})
             told = {key: median(run[key] for run in runs) for key in runs[0]}
-            print(line(epsilon, told), flush=True)
+            print(line(kind, told), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("schema", "techniques", "criteria", "promises", "evaluation", "audit", "differential_privacy", "python")
+PAGES = (
+    *("schema", "techniques", "criteria", "promises", "evaluation", "audit"),
+    *("differential_privacy", "private_synthesis", "python"),
+)
 
 
 def run_page(text: str, page: str) -> int:

@@ -25,7 +25,7 @@ def test_what_a_technique_makes_is_read_from_its_annotation():
 def test_an_unknown_technique_lists_those_that_exist():
     with pytest.raises(
         PlanError,
-        match=r"Did you mean 'rules'\? Known: cell-suppression, clean, ",
+        match=r"Did you mean 'rules'\? Known: autoencoder, cell-suppression, ",
     ):
         registry.technique("rule")
 

@@ -71,6 +71,36 @@ def test_a_study_makes_every_release_with_its_evidence(plan_file, tmp_path, tabl
     assert "difference/auc/naive-bayes/honest" in grouped.evaluation.utility
 
 
+def test_shuffled_rows_are_the_same_people_and_no_longer_in_the_order_of_the_source(
+    plan_file, tmp_path
+):
+    plan = plan_file.read_text().split("[[release]]")
+    one = "[[release]]".join(plan[:2]) + "[evaluation.attacks]\nmost = 0\n"
+    found, order = {}, {}
+    for shuffle in ("false", "true"):
+        plan_file.write_text(one.replace('"clean"\nwhy', f'"clean"\nshuffle = {shuffle}\nwhy'))
+        study = run(plan_file, tmp_path / shuffle)
+        assert verify(tmp_path / shuffle / "clean").passed
+        found[shuffle] = pl.read_csv(tmp_path / shuffle / "clean" / "data.csv")
+        findings = {one["code"]: one for one in study["clean"].evaluation.to_dict()["integrity"]}
+        order[shuffle] = findings["SF106"]["status"]
+    assert order == {"false": "failed", "true": "passed"}
+    assert not found["true"].equals(found["false"])
+    names = found["true"].columns
+    assert found["true"].sort(names).equals(found["false"].sort(names))
+
+
+def test_a_sample_of_a_release_is_drawn_by_person(plan_file, tmp_path):
+    parts = plan_file.read_text().split("[[release]]")
+    grouped = '\nname = "grouped"\ntechnique = "mondrian"\nk = 5\n'
+    half = '\nname = "half"\ntechnique = "stratified-sampling"\nof = "grouped"\ndelete = 0.5\n'
+    rest = "\n[evaluation.attacks]\nmost = 0\n"
+    plan_file.write_text("[[release]]".join([parts[0], grouped, half + rest]))
+    study = run(plan_file, tmp_path / "out")
+    assert study["half"].certificate.rows_out < study["grouped"].certificate.rows_out
+    assert verify(tmp_path / "out" / "half").passed
+
+
 def test_no_file_of_a_study_holds_an_identifier_or_a_place_of_this_machine(plan_file, tmp_path):
     run(plan_file, tmp_path / "out")
     for path in (tmp_path / "out").rglob("*"):

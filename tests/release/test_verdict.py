@@ -84,3 +84,22 @@ def test_each_key_has_one_question():
     assert family_of("smallest_class") is None
     prefixes = [prefix for family in FAMILIES for prefix in family.prefixes]
     assert len(prefixes) == len(set(prefixes))
+
+
+@pytest.mark.parametrize(
+    ("leaks", "expected"), [(2.0, Outcome.EVIDENCE), (0.0, Outcome.NO_EVIDENCE)]
+)
+def test_checks_of_the_file_count_without_a_test(leaks, expected):
+    checks = Figure(
+        "checks of integrity that found a leak",
+        leaks,
+        "checks",
+        "lower is better",
+        f"{leaks:g} of 9 checks that could be made failed.",
+        "docs/audit.md",
+        baseline=0.0,
+        attacks=9,
+    )
+    said = line(judged(integrity__leaks=checks), "integrity")
+    assert (said.outcome, said.tests) == (expected, 9)
+    assert said.sentence == f"{leaks:g} of 9 checks that could be made failed."

@@ -13,10 +13,13 @@ from sfumato.cli.options import (
     Data,
     Decimal,
     Delimiter,
+    Delta,
     Encoding,
+    Epsilon,
     Jobs,
     Json,
     Missing,
+    NeighboursOption,
     Out,
     Query,
     Quiet,
@@ -101,7 +104,7 @@ def demo(
 
     console = Console(quiet=quiet, as_json=as_json)
     console.say("the demo: real patients, four versions of their table, one yardstick")
-    run_plan(console, demo_plan(out, rows), out, only_estimate=False)
+    run_plan(console, demo_plan(out, rows), out, jobs=None, only_estimate=False)
 
 
 @app.command()
@@ -303,9 +306,16 @@ def synthesize(
         str, typer.Option(help="One of the techniques that `sfumato techniques` lists.")
     ] = "copula",
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows to draw; as many as the table has by default.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Rows to draw; as many as the table has by default, about as many under a budget.",
+        ),
     ] = None,
     seed: Seed = 0,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    neighbours: NeighboursOption = None,
     settings: SettingsFile = None,
     set_: Set = None,
     file_format: Annotated[
@@ -320,11 +330,17 @@ def synthesize(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Learn a model of a table and draw people who never lived, straight to a release folder."""
+    """Learn a model of a table and draw people who never lived, straight to a release folder.
+
+    With --epsilon the technique must be one that spends a privacy budget, such as
+    dp-latent-factor: what is promised then stands in the certificate with every charge.
+    """
+    from sfumato.cli.budgeting import with_budget
     from sfumato.cli.commands import make_release
 
     console = Console(quiet=quiet, as_json=as_json)
     asked = technique_settings(console, settings, set_)
+    asked = with_budget(technique, asked, epsilon=epsilon, delta=delta, neighbours=neighbours)
     where = source(
         data,
         delimiter=delimiter,

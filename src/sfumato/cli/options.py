@@ -17,10 +17,13 @@ __all__ = [
     "Data",
     "Decimal",
     "Delimiter",
+    "Delta",
     "Encoding",
+    "Epsilon",
     "Jobs",
     "Json",
     "Missing",
+    "NeighboursOption",
     "Out",
     "Query",
     "Quiet",
@@ -35,6 +38,7 @@ __all__ = [
 
 _READING = "Reading the data"
 _TELLING = "Telling"
+_BUDGET = "A privacy budget"
 
 Data = Annotated[
     str,
@@ -58,6 +62,35 @@ Jobs = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random step.")]
+Epsilon = Annotated[
+    str | None,
+    typer.Option(
+        "--epsilon",
+        metavar="NUMBER",
+        help="The privacy budget: odds change by a factor of at most exp(epsilon). Above 0.",
+        rich_help_panel=_BUDGET,
+    ),
+]
+Delta = Annotated[
+    str | None,
+    typer.Option(
+        "--delta",
+        metavar="NUMBER",
+        help="The probability with which that need not hold, such as 1e-9: far below one over the "
+        "number of people.",
+        rich_help_panel=_BUDGET,
+    ),
+]
+NeighboursOption = Annotated[
+    str | None,
+    typer.Option(
+        "--neighbours",
+        metavar="add_remove|replace",
+        help="What may differ: the presence of a person (add_remove, if not said), or their values "
+        "(replace).",
+        rich_help_panel=_BUDGET,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -83,6 +83,7 @@ _GROUPED = """\
 name = "k-anonymous"
 technique = "mondrian"
 k = 11
+shuffle = true             # else the rows stand in the order of the source
 
 # People who never lived, drawn from a model of the k-anonymous table.
 [[release]]

@@ -138,7 +138,7 @@ def _integrity(compared: Compared, seed: int) -> Integrity | None:
     if people is None:
         return None
     found = check_integrity(
-        people.in_source_names(compared.released),
+        people.in_source_names(compared.as_written),
         people.members,
         people.schema,
         synthetic=compared.synthetic,

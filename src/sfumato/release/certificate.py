@@ -1,22 +1,31 @@
 """What a release states about itself: how it was made, what it promises, and what it does not.
 
-The certificate holds no time of day and nothing that differs between two runs of one plan, so it
-is as reproducible as the data. It is a statement, not a proof: :func:`sfumato.release.verify`
-recounts it from the released file.
+The certificate holds no time of day and nothing that differs between two runs of one plan but for
+the noise of a privacy budget, so it is as reproducible as the data. It is a statement, not a proof:
+:func:`sfumato.release.verify` recounts it from the released file.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from sfumato.errors import DataError
 
-__all__ = ["CERTIFICATE_FILE", "Certificate", "Promise", "Step"]
+__all__ = [
+    "BY_LEDGER",
+    "CERTIFICATE_FILE",
+    "Certificate",
+    "Promise",
+    "Step",
+    "is_ledger_promise",
+]
 
 CERTIFICATE_FILE = "certificate.json"
+BY_LEDGER = "differential-privacy"  # the kind of a promise that a ledger bears out
 _FORMAT = 1
 
 
@@ -72,7 +81,8 @@ class Certificate:
         The techniques, from the source on.
     source_name, source_sha256
         File name (without its folder) and SHA-256 of the source's bytes; of the table's content
-        where there is no file.
+        where there is no file. The hash is None for a release under a privacy budget, and so are
+        the exact numbers of rows and persons below: they were not paid for.
     source_rows
         Rows in the source.
     control_rows
@@ -97,16 +107,19 @@ class Certificate:
         SHA-256 of each released file by name.
     sfumato
         The version that made the release.
+    ledger
+        The budget and every charge, as :meth:`sfumato.Ledger.to_dict` writes them; None for a
+        release that had no privacy budget.
     """
 
     release: str
     synthetic: bool
     steps: tuple[Step, ...]
     source_name: str
-    source_sha256: str
-    source_rows: int
-    control_rows: int
-    rows_in: int
+    source_sha256: str | None
+    source_rows: int | None
+    control_rows: int | None
+    rows_in: int | None
     rows_out: int
     rows_suppressed: int
     persons_in: int | None
@@ -118,6 +131,7 @@ class Certificate:
     seeds: str
     sfumato: str
     files: dict[str, str] = field(default_factory=dict)
+    ledger: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the certificate as plain JSON values."""
@@ -152,3 +166,8 @@ class Certificate:
             return cls.from_dict(json.loads(Path(path).read_text("utf-8")))
         except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{path} is not a certificate that this sfumato can read") from None
+
+
+def is_ledger_promise(promise: Mapping[str, Any]) -> bool:
+    """Whether a promise rests on a ledger, and not on how a sample's classes were made."""
+    return promise.get("kind") == BY_LEDGER and "neighbours" in promise

@@ -13,7 +13,7 @@ from sfumato.evaluation import Figure
 from sfumato.evaluation.attacks.tables import AttackTables, Remake
 from sfumato.evaluation.loss_figures import loss_figures
 from sfumato.progress import silent
-from sfumato.release.making import fit, with_persons
+from sfumato.release.making import fit, shuffled, with_persons
 from sfumato.release.plan import derived_seed
 from sfumato.synthesis.generator import Generator
 from sfumato.table import Role, Schema
@@ -205,6 +205,8 @@ class Compared:
     people
         The members and the controls as they stand in the source, whom the attacks are tried on;
         None if they are not known.
+    shuffle
+        Seed of the random order in which the data file holds the released rows; None for their own.
     """
 
     name: str
@@ -217,6 +219,12 @@ class Compared:
     synthetic: bool = False
     origins: Origins | None = field(default=None, repr=False)
     people: RealPeople | None = field(default=None, repr=False)
+    shuffle: int | None = None
+
+    @property
+    def as_written(self) -> pl.DataFrame:
+        """The released rows in the order of the data file."""
+        return self.released if self.shuffle is None else shuffled(self.released, self.shuffle)
 
     def with_persons(self) -> tuple[pl.DataFrame, Schema]:
         """Return the released rows and their schema, and whose row each is where that is known."""

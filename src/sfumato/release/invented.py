@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from sfumato.errors import HierarchyError
+from sfumato.release.making import Made
 from sfumato.table import SUPPRESSED, Role
 
 if TYPE_CHECKING:
@@ -97,10 +98,8 @@ def invent(
         drawn = drawn.unique(known, maintain_order=True)
     shown: list[tuple[int, pl.DataFrame, pl.DataFrame]] = []
     for person in drawn.iter_slices(1):
-        after = person
-        for recoding in recodings:
-            after = recoding.recode(after)
-        if after.height == 1:
+        after = _recoded(person, schema, recodings)
+        if after is not None:
             stars = sum(value == SUPPRESSED for value in after.row(0))
             shown.append((stars, person, after.select(columns)))
     if not shown:
@@ -113,6 +112,20 @@ def invent(
         tuple(shown[0][2].columns),
         tuple(_texts(after) for _, _, after in shown),
     )
+
+
+def _recoded(
+    person: pl.DataFrame, schema: Schema, recodings: Sequence[Recoding]
+) -> pl.DataFrame | None:
+    """Return an invented person as the release shows her, or None if it leaves her out."""
+    rows = after = person
+    for recoding in recodings:
+        if not recoding.kept_rows(rows).any():
+            return None
+        made = Made.of(recoding, rows, schema)
+        after = made.data
+        rows, schema = made.onward()
+    return after
 
 
 def _drawn(values: pl.Series, column: Column, generator: np.random.Generator) -> pl.Series:

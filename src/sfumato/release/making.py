@@ -13,6 +13,14 @@ from sfumato.anonymization.recoding import Recoding
 from sfumato.errors import DataError, PlanError
 from sfumato.progress import Progress, silent
 from sfumato.release.certificate import Certificate, Promise, Step
+from sfumato.release.private_release import (
+    SEEDS,
+    ledger_of,
+    limits_of,
+    not_promised_of,
+    promises_of,
+    rows_of,
+)
 from sfumato.release.registry import name_of
 from sfumato.release.setting_paths import told_from
 from sfumato.settings import Settings
@@ -29,6 +37,7 @@ __all__ = [
     "certify",
     "content_sha256",
     "fit",
+    "shuffled",
     "step_of",
     "with_persons",
 ]
@@ -95,7 +104,8 @@ class Made:
         columns
             The order of the released columns, where it is known already.
         rows
-            Rows to draw; as many as the table has by default. Not for a recoding.
+            Rows to draw; as many as the table has by default, and as the model's noisy number says
+            if it was learned under a privacy budget. Not for a recoding.
         seed
             Seed of the draw.
 
@@ -105,7 +115,7 @@ class Made:
             If nothing is left to release.
         """
         if isinstance(fitted, Generator):
-            data = fitted.sample(rows or table.height, seed=seed)
+            data = fitted.sample(rows or rows_of(fitted) or table.height, seed=seed)
         elif rows is not None:
             raise PlanError(
                 "'rows' is for synthetic releases: a recoding keeps the rows it is given"
@@ -204,6 +214,30 @@ def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> C
         for values in (criterion.to_dict(),)
     )
     synthetic = made.generator is not None
+    ledger = ledger_of(made.fitted)
+    if ledger is not None:
+        promises = promises_of(ledger)
+        return Certificate(
+            release=name,
+            synthetic=synthetic,
+            steps=steps,
+            source_name=origin.name,
+            source_sha256=None,
+            source_rows=None,
+            control_rows=None,
+            rows_in=None,
+            rows_out=made.data.height,
+            rows_suppressed=made.rows_suppressed,
+            persons_in=None,
+            columns=tuple(made.data.columns),
+            quasi_identifiers=made.schema.quasi_identifiers,
+            promises=promises,
+            not_promised=not_promised_of(ledger),
+            limits=(_ROLES, *limits_of(ledger, set_aside=origin.control_rows > 0)),
+            seeds=SEEDS,
+            sfumato=__version__,
+            ledger=ledger,
+        )
     return Certificate(
         release=name,
         synthetic=synthetic,
@@ -224,6 +258,11 @@ def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> C
         seeds=_SEEDS,
         sfumato=__version__,
     )
+
+
+def shuffled(data: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the rows in a random order that follows from the seed."""
+    return data.sample(fraction=1.0, shuffle=True, seed=seed)
 
 
 def with_persons(
@@ -269,6 +308,7 @@ def _closed(schema: Schema, data: pl.DataFrame) -> Schema:
     )
 
 
+_ROLES = "The roles of the columns were decided by people; a wrong role is not detected."
 _SEEDS = (
     "Every random step follows from the seeds in the plan, so the same plan on the same source "
     "gives the same bytes. No promise here rests on a seed being secret."
@@ -321,7 +361,7 @@ def _not_promised(
 
 
 def _limits(made: Made, origin: Origin, *, synthetic: bool) -> tuple[str, ...]:
-    sentences = ["The roles of the columns were decided by people; a wrong role is not detected."]
+    sentences = [_ROLES]
     if origin.control_rows:
         sentences.append(
             f"{origin.control_rows:,} of {origin.rows:,} rows were set aside first and are not "

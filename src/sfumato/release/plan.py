@@ -18,7 +18,7 @@ from sfumato.evaluation.attacks.suite import AttackPlan
 from sfumato.evaluation.policies import policies_of
 from sfumato.evaluation.utility.settings import UtilitySettings
 from sfumato.release.frontier_plan import FrontierPlan
-from sfumato.release.registry import makes, technique
+from sfumato.release.registry import makes, takes_budget, technique
 from sfumato.release.setting_paths import found_from
 from sfumato.settings import Settings
 
@@ -154,6 +154,9 @@ class ReleasePlan(Settings):
         Rows to draw from a model; as many as it was fitted on by default.
     format
         The data file's format.
+    shuffle
+        Whether the data file holds the rows in random order; else the order of the source, which
+        tells who knows it whose row is whose.
     why
         The reason for this release, for the report.
     settings
@@ -165,6 +168,7 @@ class ReleasePlan(Settings):
     origin: str | None = Field(default=None, alias="of")
     rows: int | None = Field(default=None, ge=1, strict=True)
     format: Literal["csv", "parquet"] = "csv"
+    shuffle: bool = Field(default=False, strict=True)
     why: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -356,7 +360,13 @@ def _release_problems(
         found.append(
             ("rows", f"{release.technique!r} recodes the rows it is given: leave out 'rows'")
         )
-    if release.origin is not None:
+    if release.origin is not None and takes_budget(kind):
+        sentence = (
+            f"{release.technique!r} promises something to the people of the source, and what "
+            "an earlier release did with them was not paid for: leave out 'of'"
+        )
+        found.append(("of", sentence))
+    elif release.origin is not None:
         sentence = _origin_problem(release, earlier, all_releases)
         if sentence:
             found.append(("of", sentence))

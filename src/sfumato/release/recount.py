@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.release.cells import direct_identifiers, numbers_rows
-from sfumato.release.certificate import CERTIFICATE_FILE
+from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
 from sfumato.release.folders import MANIFEST_FILE, sha256
 from sfumato.release.recounts import CriterionCount, judge, reading_of
 from sfumato.release.recounts.outcome import Outcome
 from sfumato.release.subject import Subject
 from sfumato.release.verification import Finding, Status, Verification
 
-__all__ = ["CODES", "incomplete", "recount"]
+__all__ = ["CODES", "incomplete", "recount", "with_ledger"]
 
 CODES = {
     "SF001": "The release folder is complete",
@@ -47,8 +47,10 @@ CODES = {
     "SF024": "Cost and benefit of an attack",
     "SF025": "Differential privacy by sampling, as far as classes show it",
     "SF026": "Differential privacy by sampling, as far as no file shows it",
+    "SF027": "The ledger bears out the promise of differential privacy",
+    "SF028": "Differential privacy by noise, as far as no file shows it",
 }
-_ADVICE = frozenset({"SF008", "SF011", "SF013", "SF014", "SF026"})
+_ADVICE = frozenset({"SF008", "SF011", "SF013", "SF014", "SF026", "SF028"})
 _FAMILIES = tuple(code for code in CODES if "SF015" <= code <= "SF025")
 # What a release folder holds beside the files that its certificate names.
 _BESIDE = frozenset(
@@ -84,6 +86,7 @@ def recount(subject: Subject) -> Verification:
         *_contents(subject),
         *_classes(subject, without, everything, counts),
         *_criteria(subject, counts),
+        *_ledger(subject.certificate),
     )
     return Verification(
         subject.name,
@@ -279,6 +282,40 @@ def _beyond_the_file(counts: Sequence[CriterionCount]) -> Finding:
         "no file shows whether its rows were drawn at random and at which rate, nor whether the "
         "generalization was chosen without looking at the data",
     )
+
+
+def with_ledger(verification: Verification, certificate: Certificate) -> Verification:
+    """Return the verification of a table whose certificate is at hand, though no folder is."""
+    found = {one.code: one for one in _ledger(certificate)}
+    return replace(
+        verification,
+        findings=tuple(found.get(one.code, one) for one in verification.findings),
+    )
+
+
+def _ledger(certificate: Certificate | None) -> list[Finding]:
+    """Return whether the ledger sums to what is promised, and what no file can show."""
+    found = None
+    if certificate is not None:
+        # the ledger's own code adds it up: loaded for no mere file
+        from sfumato.release.ledger_recount import ledger_finding
+
+        found = ledger_finding(certificate)
+    if found is None:
+        return [
+            _finding(code, "not applicable", "there is no privacy budget")
+            for code in ("SF027", "SF028")
+        ]
+    kept, words = found
+    return [
+        _finding("SF027", "passed" if kept else "failed", words),
+        _finding(
+            "SF028",
+            "not run",
+            "no file shows that noise was drawn as it was charged, nor that bounds and categories "
+            "were declared without looking at the data",
+        ),
+    ]
 
 
 def _named(count: CriterionCount) -> str:

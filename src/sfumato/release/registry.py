@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sfumato.errors import PlanError, did_you_mean
 from sfumato.settings import Settings
 
-__all__ = ["GROUP", "makes", "name_of", "technique", "technique_names"]
+__all__ = ["GROUP", "makes", "name_of", "takes_budget", "technique", "technique_names"]
 
 GROUP = "sfumato.techniques"
 
@@ -61,6 +61,14 @@ def name_of(settings: object) -> str:
         if point.value == value or getattr(loaded, point.attr, None) is kind:
             return name
     return kind.__qualname__
+
+
+def takes_budget(kind: type[Any]) -> bool:
+    """Return whether a technique spends a privacy budget: it has a setting ``budget``."""
+    from sfumato.privacy.differential.budget import Budget
+
+    field = getattr(kind, "model_fields", {}).get("budget")
+    return field is not None and field.annotation is Budget
 
 
 def makes(kind: type[Any]) -> Literal["recoding", "generator", "unknown"]:

@@ -10,12 +10,14 @@ from sfumato.errors import PlanError
 from sfumato.progress import Progress, silent
 from sfumato.release.certificate import Certificate
 from sfumato.release.making import Fittable, Made, Origin, certify, content_sha256, fit, step_of
+from sfumato.release.private_release import check_delta
 from sfumato.release.release_folder import write_release
 from sfumato.release.verification import Verification, verify
 
 if TYPE_CHECKING:
     from sfumato.anonymization.recoding import Recoding
     from sfumato.privacy import Criterion
+    from sfumato.privacy.differential.ledger import Ledger
     from sfumato.synthesis.generator import Generator
     from sfumato.table import Schema
 
@@ -62,9 +64,22 @@ class Release:
         """The criteria that the release keeps."""
         return self.made.promises
 
+    @property
+    def ledger(self) -> Ledger | None:
+        """The account of the privacy budget; None if there was none."""
+        from sfumato.privacy.differential.ledger import Ledger
+
+        ledger = self.certificate.ledger
+        return None if ledger is None else Ledger.from_dict(ledger)
+
     def verify(self) -> Verification:
-        """Recount every promise from the data alone."""
-        return verify(self.data, self.schema, self.promises)
+        """Recount every promise from the data alone, and sum up the ledger if there is one."""
+        found = verify(self.data, self.schema, self.promises)
+        if self.certificate.ledger is None:
+            return found
+        from sfumato.release.recount import with_ledger
+
+        return with_ledger(found, self.certificate)
 
     def save(self, folder: str | Path, *, format: str = "csv") -> Path:  # noqa: A002
         """Write the release folder, whole or not at all, and return it.
@@ -90,7 +105,9 @@ class Release:
     def __repr__(self) -> str:
         """Say what it is without a cell."""
         rows, columns = self.made.data.shape
-        kept = ", ".join(repr(criterion) for criterion in self.promises) or "nothing"
+        promised = [repr(criterion) for criterion in self.promises]
+        promised += [one.kind for one in self.certificate.promises if self.certificate.ledger]
+        kept = ", ".join(promised) or "nothing"
         return f"Release({self.name!r}: {rows:,} rows, {columns} columns, promises {kept})"
 
 
@@ -137,6 +154,7 @@ def anonymize(
 
     frame, returner = take(table)
     checked = schema.check(frame)
+    check_delta(technique, frame, checked)
     made = Made.of(fit(technique, frame, checked, progress), frame, checked, rows=rows, seed=seed)
     origin = Origin("table", content_sha256(frame), frame.height)
     certificate = certify(name, made, origin, (step_of(name, technique),))
@@ -170,7 +188,9 @@ def synthesize(
     from sfumato.table import take
 
     frame, _ = take(table)
-    fitted = fit(technique, frame, schema.check(frame), progress)
+    checked = schema.check(frame)
+    check_delta(technique, frame, checked)
+    fitted = fit(technique, frame, checked, progress)
     if not isinstance(fitted, Generator):
         raise PlanError(
             f"{type(technique).__qualname__} recodes rows and makes no model: use anonymize"

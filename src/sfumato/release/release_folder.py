@@ -22,7 +22,7 @@ from sfumato.release.folders import (
     write_manifest,
     write_text,
 )
-from sfumato.release.making import Made
+from sfumato.release.making import Made, shuffled
 from sfumato.synthesis.generator import Generator
 
 __all__ = [
@@ -40,8 +40,15 @@ RECODING_FILE = "recoding.json"
 MODEL_FILE = "model.json"
 
 
-def write_made(folder: Path, made: Made, data_file: str) -> None:
+def write_made(folder: Path, made: Made, data_file: str, *, shuffle: int | None = None) -> None:
     """Write the data, their schema and what was fitted into a folder.
+
+    Parameters
+    ----------
+    folder, made, data_file
+        Where, what, and the data file's name.
+    shuffle
+        Seed of a random order of the rows; None to keep their order.
 
     Raises
     ------
@@ -50,7 +57,7 @@ def write_made(folder: Path, made: Made, data_file: str) -> None:
     """
     from sfumato.table import write
 
-    write(made.data, folder / data_file)
+    write(made.data if shuffle is None else shuffled(made.data, shuffle), folder / data_file)
     with disk_errors(folder):
         made.schema.write(folder / SCHEMA_FILE, self_contained=True)
         fitted = RECODING_FILE if isinstance(made.fitted, Recoding) else MODEL_FILE

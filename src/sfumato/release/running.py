@@ -28,6 +28,7 @@ from sfumato.release.folders import (
 from sfumato.release.frontier_study import set_against
 from sfumato.release.parallel import assembled, crew_size
 from sfumato.release.plan import Plan
+from sfumato.release.private_release import apart
 from sfumato.release.reading import read_source
 from sfumato.release.search import search
 from sfumato.release.splitting import set_aside
@@ -144,7 +145,7 @@ def _opened(plan: Plan, out: Path, progress: Progress) -> Workshop:
     progress("reading the source", 0, 1)
     source = read_source(plan)
     schema = plan.schema.check(source.table)
-    split = set_aside(source.table, schema, plan.control, plan.seed)
+    split = set_aside(source.table, schema, plan.control, plan.seed, apart(plan))
     progress("reading the source", 1, 1)
     facts = SourceFacts(
         name=source.name,

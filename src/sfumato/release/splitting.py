@@ -1,9 +1,14 @@
-"""Who is set aside before anything is learned: whole people, in the target's proportions."""
+"""Who is set aside before anything is learned: whole people, in the target's proportions.
+
+Under a privacy budget each person is set aside by themselves, whoever else is in the table. A quota
+would let one person more push another one in or out, so that two rows would change where the
+promise counts one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +20,12 @@ from sfumato.release.plan import derived_seed
 if TYPE_CHECKING:
     from sfumato.table import Schema
 
-__all__ = ["Split", "set_aside"]
+__all__ = ["Apart", "Split", "set_aside"]
 
+#: How people are set aside: a share of each value of the target, each person by what they are, or
+#: each row by its place.
+Apart = Literal["strata", "person", "place"]
+_FINE = 2**32
 _MOST_STRATA = 20  # a target with more values than this is a number, not a class
 
 
@@ -38,7 +47,9 @@ class Split:
     control_persons: int | None
 
 
-def set_aside(table: pl.DataFrame, schema: Schema, share: float, seed: int) -> Split:
+def set_aside(
+    table: pl.DataFrame, schema: Schema, share: float, seed: int, apart: Apart = "strata"
+) -> Split:
     """Split a table into rows to release and rows to measure against.
 
     Parameters
@@ -53,6 +64,11 @@ def set_aside(table: pl.DataFrame, schema: Schema, share: float, seed: int) -> S
         Share of the people to set aside, 0 to 0.5.
     seed
         The plan's seed.
+    apart
+        "strata": as said above. "person": about the share, each person by a hash of who they are
+        (of their row's cells without a ``person`` column), so that one person more or less moves
+        nobody else. "place": the share of the rows by their places, so that other values in a row
+        move no row.
 
     Raises
     ------
@@ -70,6 +86,13 @@ def set_aside(table: pl.DataFrame, schema: Schema, share: float, seed: int) -> S
             f"control = {share} of {count} people leaves nobody to measure against: give more "
             "people, or say control = 0"
         )
+    if apart != "strata":
+        aside = _by_hash(table, schema, share, seed)
+        if apart == "place":
+            generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "control")))
+            ranks = generator.permutation(table.height)
+            aside = pl.Series("aside", ranks < round(share * table.height))
+        return _parted(table, schema, aside, persons)
     chosen = _chosen(people, wanted, seed)
     aside = _person_of_row(table, schema).is_in(chosen.implode())
     return Split(
@@ -78,6 +101,22 @@ def set_aside(table: pl.DataFrame, schema: Schema, share: float, seed: int) -> S
         persons,
         None if persons is None else chosen.len(),
     )
+
+
+def _by_hash(table: pl.DataFrame, schema: Schema, share: float, seed: int) -> pl.Series:
+    """Return for each row whether its person's own hash falls into the share."""
+    cells = [pl.col(name).cast(pl.String).fill_null("\x00") for name in table.columns]
+    who = pl.concat_str(cells, separator="\x1f")
+    if schema.person is not None:
+        who = pl.col(schema.person).cast(pl.String).fill_null("\x00" + who)
+    number = who.hash(derived_seed(seed, "control")) % _FINE
+    return table.select((number < int(share * _FINE)).alias("aside")).to_series()
+
+
+def _parted(table: pl.DataFrame, schema: Schema, aside: pl.Series, persons: int | None) -> Split:
+    control = table.filter(aside)
+    among = None if persons is None else _person_of_row(control, schema).n_unique()
+    return Split(table.filter(~aside), control, persons, among)
 
 
 def _person_of_row(table: pl.DataFrame, schema: Schema) -> pl.Series:

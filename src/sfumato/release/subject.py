@@ -16,7 +16,7 @@ import polars as pl
 
 from sfumato.errors import DataError, SfumatoError
 from sfumato.release.cells import read_as_text
-from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
+from sfumato.release.certificate import CERTIFICATE_FILE, Certificate, is_ledger_promise
 from sfumato.release.recounts.outcome import NotCounted
 from sfumato.release.recounts.populations import Population
 from sfumato.release.recounts.tally import Tally
@@ -101,7 +101,9 @@ class Subject:
         except SfumatoError as error:
             return str(error)
         certified = tuple(
-            {"kind": promise.kind, **promise.settings} for promise in certificate.promises
+            values
+            for promise in certificate.promises
+            if not is_ledger_promise(values := {"kind": promise.kind, **promise.settings})
         )
         name = certificate.release
         return cls(name, cells, schema, (*certified, *asked), certificate, folder)

@@ -33,7 +33,8 @@ from sfumato.release.folders import (
 from sfumato.release.invented import invent
 from sfumato.release.making import Made, Origin, certify, fit, step_of
 from sfumato.release.memory import FileMemory
-from sfumato.release.plan import Plan, derived_seed
+from sfumato.release.plan import Plan, ReleasePlan, derived_seed
+from sfumato.release.private_release import check_delta
 from sfumato.release.release_folder import load_fitted, write_certificate, write_made
 from sfumato.release.splitting import Split, set_aside
 from sfumato.release.study import SourceFacts, Study, StudyRelease
@@ -176,6 +177,7 @@ class Workshop:
             task = f"making {name!r}"
             self.progress(task, 0, 1)
             technique = release.built(self.plan.seed, self.plan.base)
+            check_delta(technique, table, schema)
             fitted = fit(technique, table, schema, self.progress)
             self.progress(task, 1, 1)
         seed = derived_seed(self.plan.seed, name, "sample")
@@ -205,8 +207,13 @@ class Workshop:
         with disk_errors(folder):
             shutil.rmtree(folder.parent, ignore_errors=True)
             folder.mkdir(parents=True)
-        write_made(folder, made, f"data.{self.plan.release(name).format}")
+        plan = self.plan.release(name)
+        write_made(folder, made, f"data.{plan.format}", shuffle=self._order_of(plan))
         write_manifest(folder, {"made": fingerprint, "columns": made.data.columns})
+
+    def _order_of(self, plan: ReleasePlan) -> int | None:
+        """Return the seed of the order of a release's rows, or None if it is the source's."""
+        return derived_seed(self.plan.seed, plan.name, "order") if plan.shuffle else None
 
     # -- measuring ---------------------------------------------------------------------------
 
@@ -272,6 +279,7 @@ class Workshop:
             synthetic,
             origins,
             people,
+            self._order_of(self.plan.release(name)),
         )
 
     def _origin_rows(self, recodings: Sequence[Recoding]) -> Origins:

@@ -4,6 +4,11 @@ A synthesizer is frozen settings; ``fit(table, schema)`` gives a generator, whic
 tells what it learned in words and draws as many rows as asked for, the same rows for the same seed.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sfumato.synthesis.copula import GaussianCopula
 from sfumato.synthesis.copula_generator import CopulaGenerator
 from sfumato.synthesis.generator import Generator
@@ -12,12 +17,51 @@ from sfumato.synthesis.synthesizer import Synthesizer
 from sfumato.synthesis.tree_generator import TreeGenerator
 from sfumato.synthesis.trees import Trees
 
+if TYPE_CHECKING:
+    from sfumato.synthesis.neural import Autoencoder, VariationalAutoencoder
+    from sfumato.synthesis.private import (
+        CombinedEstimate,
+        DPLatentFactor,
+        LatentFactorGenerator,
+        LocalLatentFactor,
+        combine,
+    )
+    from sfumato.synthesis.private.marginals import DPMarginals, MarginalsGenerator
+
+_LATER = {  # loaded where a network is trained or a budget spent, and not before
+    "neural": ("Autoencoder", "VariationalAutoencoder"),
+    "private": (
+        "CombinedEstimate",
+        "DPLatentFactor",
+        "LatentFactorGenerator",
+        "LocalLatentFactor",
+        "combine",
+    ),
+    "private.marginals": ("DPMarginals", "MarginalsGenerator"),
+}
+
 __all__ = [
+    "Autoencoder",
+    "CombinedEstimate",
     "CopulaGenerator",
+    "DPLatentFactor",
+    "DPMarginals",
     "GaussianCopula",
     "Generator",
+    "LatentFactorGenerator",
+    "LocalLatentFactor",
+    "MarginalsGenerator",
     "RuledGenerator",
     "Synthesizer",
     "TreeGenerator",
     "Trees",
+    "VariationalAutoencoder",
+    "combine",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _LATER.items():
+        if name in names:
+            return getattr(import_module(f"sfumato.synthesis.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ and cost nothing of a privacy budget.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -65,12 +65,13 @@ class DerivedColumn:
     text
         The expression.
     differing
-        Share of the fitted rows in which the table holds another value than the expression gives.
+        Share of the fitted rows in which the table holds another value than the expression gives;
+        None if nobody looked, since a look has its price.
     """
 
     coding: ColumnCoding
     text: str
-    differing: float
+    differing: float | None
 
     def computed(self, rows: pl.DataFrame) -> pl.Series:
         """Return the column for the rows, in its own type and resolution."""
@@ -88,11 +89,11 @@ class RowRule:
         The expression; a row breaks it where it is false, not where a missing value leaves it
         open.
     broken
-        Share of the fitted rows that break it.
+        Share of the fitted rows that break it; None if nobody looked.
     """
 
     text: str
-    broken: float
+    broken: float | None
 
     def holds(self, rows: pl.DataFrame) -> pl.Series:
         """Return for each row whether it keeps the rule."""
@@ -103,18 +104,24 @@ class RowRule:
 
 
 def declared(
-    table: pl.DataFrame, derived: Mapping[str, str], rules: tuple[str, ...]
+    table: pl.DataFrame,
+    derived: Mapping[str, str],
+    rules: tuple[str, ...],
+    codings: Mapping[str, ColumnCoding] | None = None,
 ) -> tuple[tuple[DerivedColumn, ...], tuple[RowRule, ...]]:
-    """Check what is declared against the real table.
+    """Check what is declared against the real table, or against rows of nobody.
 
     Parameters
     ----------
     table
-        The table that is learned.
+        The table that is learned; or example rows, with ``codings``.
     derived
         Expressions by the name of their column; one may use another derived before it.
     rules
         Expressions that must be true.
+    codings
+        How each derived column is written, where the rows are examples and no people: then only
+        the expressions are checked, and nothing is counted.
 
     Raises
     ------
@@ -131,14 +138,17 @@ def declared(
             raise DataError(
                 f"There is no column {name!r} to derive.{did_you_mean(name, table.columns)}"
             )
-        one = DerivedColumn(coding_of(table[name]), text, 0.0)
-        differing = one.coding.differing(one.computed(table), table[name])
-        columns.append(DerivedColumn(one.coding, text, differing))
+        one = DerivedColumn(codings[name] if codings else coding_of(table[name]), text, None)
+        computed = one.computed(table)
+        if codings is None:
+            one = replace(one, differing=one.coding.differing(computed, table[name]))
+        columns.append(one)
     checked = []
     for text in rules:
         _check(table, text, "a rule", forbidden=())
-        holds = RowRule(text, 0.0).holds(table)
-        checked.append(RowRule(text, 1 - int(holds.sum()) / max(holds.len(), 1)))
+        holds = RowRule(text, None).holds(table)
+        broken = None if codings is not None else 1 - int(holds.sum()) / max(holds.len(), 1)
+        checked.append(RowRule(text, broken))
     return tuple(columns), tuple(checked)
 
 
@@ -183,7 +193,7 @@ class RuledGenerator(Generator):
     minimum
         A count of fewer people than this is not told.
     rows
-        Rows learned from.
+        Rows learned from; a noisy number under a privacy budget.
     schema
         Schema of the sampled table.
     """
@@ -262,16 +272,18 @@ class RuledGenerator(Generator):
     def describe(self) -> tuple[str, ...]:
         """Return what was learned and declared, a sentence each."""
         told = [
-            f"{column.coding.name} is not learned but computed: {column.text}. "
-            f"{self._rows(column.differing)} of the table hold another value."
+            f"{column.coding.name} is not learned but computed: {column.text}."
+            f"{self._counted(column.differing, 'hold another value')}"
             for column in self.derived
         ]
         told += [
-            f"Every drawn row keeps the rule: {rule.text}. {self._rows(rule.broken)} of the table "
-            f"break it."
+            f"Every drawn row keeps the rule: {rule.text}.{self._counted(rule.broken, 'break it')}"
             for rule in self.rules
         ]
         return (*self.model.describe(), *told)
+
+    def _counted(self, share: float | None, what: str) -> str:
+        return "" if share is None else f" {self._rows(share)} of the table {what}."
 
     def _rows(self, share: float) -> str:
         count = round(share * self.rows)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sfumato.release.report import chart_style, palette
+from sfumato.release.report.budget_section import budget_accounts, together
 from sfumato.release.report.distributions import distributions
 from sfumato.release.report.families import FAMILIES
 from sfumato.release.report.figure_groups import by_family, figure_groups, left_out
@@ -51,6 +52,7 @@ _SECTIONS = (
 )
 
 
+_BUDGET = Section("budget", "The privacy budget, and what it was spent on", "budget.html")
 _FRONTIER = Section("frontier", "Risk against use", "frontier.html")
 
 
@@ -76,9 +78,11 @@ def render_study(study: Study) -> str:
         heading=study.name,
         subtitle=_subtitle(whole, names, len(versions)),
         sfumato=study.sfumato,
-        sections=_SECTIONS if study.frontier is None else (_FRONTIER, *_SECTIONS),
+        sections=_sections(study),
         study=study,
         **frontier_content(whole),
+        budgets=budget_accounts(study.releases),
+        budgets_together=together(whole.releases),
         source=study.source,
         opening=opening(study.source, study.releases),
         cards=[card(release, versions[release.name]) for release in study.releases],
@@ -111,6 +115,15 @@ def render_study(study: Study) -> str:
             [release.name for release in study.releases if not release.synthetic],
         ),
     )
+
+
+def _sections(study: Study) -> tuple[Section, ...]:
+    """Return the sections of a study's report: some are there only where there is something."""
+    sections = _SECTIONS if study.frontier is None else (_FRONTIER, *_SECTIONS)
+    if all(release.certificate.ledger is None for release in study.releases):
+        return sections
+    before = next(place for place, one in enumerate(sections) if one.anchor == "making")
+    return (*sections[:before], _BUDGET, *sections[before:])
 
 
 def _subtitle(study: Study, names: str, shown: int) -> str:

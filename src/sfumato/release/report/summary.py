@@ -107,6 +107,8 @@ def card(release: StudyRelease, place: int) -> Card:
     promised = promised or ["Nothing about the people in it."]
     if not release.verification.passed:
         promised.append(_failed(release))
+    elif certificate.ledger is not None and certificate.promises:
+        promised.append("The ledger of every charge sums to it; no file can show more.")
     elif certificate.promises:
         promised.append("A recount of the file confirms it.")
     return Card(
@@ -164,7 +166,11 @@ def release_line(release: StudyRelease) -> str:
     rows = plural(certificate.rows_out, "row")
     if release.synthetic:
         line = f"{rows} drawn from a model: no row stands for one person"
-        origin = f"; the model was learned from {plural(certificate.rows_in, 'row')}"
+        origin = (
+            "; the model was learned from noisy counts alone"
+            if certificate.rows_in is None
+            else f"; the model was learned from {plural(certificate.rows_in, 'row')}"
+        )
         return f"{line}{origin} of “{release.of}”." if release.of else f"{line}{origin}."
     actions = Counter(change.action for change in release.changes)
     parts = []
@@ -173,7 +179,11 @@ def release_line(release: StudyRelease) -> str:
         parts.append(f"{number(many)} {_PAST[action].format(they=they, are=are)}")
     columns = f" Columns: {listing(parts)}." if parts else ""
     came = certificate.rows_in
-    kept = "one for each row that went in" if came == certificate.rows_out else f"of {number(came)}"
+    kept = (
+        "one for each row that went in"
+        if came == certificate.rows_out
+        else f"of {number(came or 0)}"
+    )
     return f"{rows}, {kept}.{_suppressed_sentence(release)}{columns}"
 
 

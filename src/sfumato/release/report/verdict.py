@@ -121,6 +121,9 @@ def _family(family: Family, figures: Mapping[str, Figure], tests: int) -> Family
     outcomes = {key: outcome(one) for key, one in own.items()}
     tested = {key: own[key] for key, said in outcomes.items() if said != Outcome.NOT_TESTED}
     said = _together(list(outcomes.values()))
+    checked = figures.get("integrity/leaks")
+    if family.key == "integrity" and checked is not None and checked.computed:
+        return _of_checks(family, checked, said)
     if said == Outcome.NOT_TESTED:
         whys = dict.fromkeys(one.because for one in own.values() if one.because)
         why = f", because {listing(list(whys), most=2)}" if whys else ""
@@ -157,6 +160,16 @@ def _family(family: Family, figures: Mapping[str, Figure], tests: int) -> Family
     if noticed:
         sentence += f" Only {_per_thousand(min(noticed))} or more would have been noticed."
     return FamilyVerdict(family, said, sentence, len(tested))
+
+
+def _of_checks(family: Family, checked: Figure, tests: Outcome) -> FamilyVerdict:
+    """Return what the checks of the file say: a leak is seen, not estimated."""
+    made = checked.attacks or 0
+    if checked.value:
+        return FamilyVerdict(family, Outcome.EVIDENCE, checked.meaning, made)
+    if tests == Outcome.EVIDENCE or not made:
+        return FamilyVerdict(family, tests, checked.meaning, made)
+    return FamilyVerdict(family, Outcome.NO_EVIDENCE, checked.meaning, made)
 
 
 def _together(outcomes: list[Outcome]) -> Outcome:

@@ -22,32 +22,23 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from sfumato.errors import DataError, PlanError
-from sfumato.privacy.differential.budget import Budget
-from sfumato.privacy.differential.ledger import Ledger
-from sfumato.privacy.differential.random_words import RandomWords
+from sfumato.errors import PlanError
 from sfumato.privacy.differential.rationals import Rational
 from sfumato.progress import Progress, silent
-from sfumato.settings import Settings
 from sfumato.synthesis.private.cells import Cells, nearest_shares
-from sfumato.synthesis.private.contribution import bounded, check_unit
 from sfumato.synthesis.private.copula_factor import CopulaFactor, fit_copula_factor
-from sfumato.synthesis.private.discovery import discovered
-from sfumato.synthesis.private.domain import (
-    Declared,
-    declared_domain,
-)
-from sfumato.synthesis.private.histograms import Histogram, column_histogram, noisy_rows
+from sfumato.synthesis.private.counted_columns import counted_columns
+from sfumato.synthesis.private.histograms import Histogram
 from sfumato.synthesis.private.latent_generator import (
     LatentFactorGenerator,
     PrivateColumn,
-    kept_dtype,
 )
 from sfumato.synthesis.private.mixture import Mixture
 from sfumato.synthesis.private.mixture_fitting import NoisyMarginals, fit_mixture
 from sfumato.synthesis.private.noisy_counting import NoisyCounting
 from sfumato.synthesis.private.pair_counts import PairBudget, noisy_marginals
 from sfumato.synthesis.private.posterior import posterior_draws
+from sfumato.synthesis.private.private_synthesizer import PrivateSynthesizer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,7 +53,7 @@ _STEPS = (100, 2000)
 _MOST_VALUES = 10  # of a target within whose values pairs are counted
 
 
-class DPLatentFactor(Settings):
+class DPLatentFactor(PrivateSynthesizer):
     """Learn noisy marginals under a total budget, and hidden classes that explain them.
 
     Parameters
@@ -105,6 +96,9 @@ class DPLatentFactor(Settings):
         of the time of the model, and no budget.
     insecure_seed
         For tests only: noise from a seed. The model is then **not private**, and says so.
+    derived, rules, least_kept
+        See :class:`~sfumato.synthesis.private.private_synthesizer.PrivateSynthesizer`: they cost
+        nothing.
 
     Examples
     --------
@@ -115,8 +109,6 @@ class DPLatentFactor(Settings):
     32
     """
 
-    budget: Budget
-    domain: dict[str, Declared] = Field(default_factory=dict)
     model: Literal["latent class", "copula"] = "latent class"
     cells: int = Field(default=32, ge=4, le=256)
     singles: Rational = Fraction(3, 20)
@@ -140,73 +132,25 @@ class DPLatentFactor(Settings):
             )
         self.budget.share(self.singles).gaussian_variance()
 
-    def fit(
+    def learn(
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> LatentFactorGenerator:
-        """Learn the model from the table's rows.
-
-        Parameters
-        ----------
-        table
-            The table to imitate; columns with the role identifier are left out.
-        schema
-            Its schema.
-        progress
-            Told how far the work is.
-
-        Raises
-        ------
-        SchemaError
-            If the schema does not fit the table, or it is not declared what a column can hold.
-        PlanError
-            If the budget protects rows where the schema names persons.
-        BudgetExceeded
-            If the budget does not suffice; then nothing was read.
-        """
-        schema = schema.check(table)
-        check_unit(self.budget, schema)
-        left_out = [name for name in schema.identifiers if name in table.columns]
-        if schema.person is not None and schema.person not in left_out:
-            left_out.append(schema.person)
-        names = [name for name in table.columns if name not in left_out]
-        if len(names) < 2:
-            raise DataError(
-                "Nothing to learn: at least two columns that identify nobody are needed"
-            )
-        dtypes = {name: kept_dtype(table.schema[name], name) for name in names}
-        declared = declared_domain(self.domain, schema, dtypes, complete=self.discover == 0)
-        # noise is chosen by looking at noisy counts: only a bound that allows for it may be used
-        budget = self.budget
-        if budget.accounting in ("best", "pld"):
-            budget = budget.model_copy(
-                update={"accounting": "gdp" if budget.rho is None else "zcdp"}
-            )
-        counting = NoisyCounting(Ledger(budget, RandomWords(self.insecure_seed)))
-        rows = bounded(table, schema.person, budget.rows_per_person, counting.ledger.words)
-
-        unknown = [name for name in names if name not in declared]
-        named = [name for name in unknown if not dtypes[name].is_numeric()]
-        for name in unknown:
-            declared[name] = discovered(
-                rows[name].cast(dtypes[name]),
-                counting,
-                share=self.discover / len(unknown),
-                delta=budget.threshold_delta / max(len(named), 1),
-            )
-        share = self.singles / len(names)
-        histograms, points = [], []
-        for done, name in enumerate(names):
-            progress("counting each column", done, len(names))
-            points.append(declared[name].codes(rows[name]))
-            histograms.append(
-                column_histogram(points[-1], declared[name], counting, share=share, name=name)
-            )
-        progress("counting each column", len(names), len(names))
-        number = noisy_rows(histograms)
+        """Learn the model of the columns that are not derived; see :meth:`fit`."""
+        counted = counted_columns(
+            table,
+            schema,
+            budget=self.budget,
+            domain=self.domain,
+            singles=self.singles,
+            discover=self.discover,
+            insecure_seed=self.insecure_seed,
+            progress=progress,
+        )
+        names, histograms, number = counted.names, counted.histograms, counted.rows
+        counting, rest, schema = counted.counting, counted.rest, counted.schema
         cells = [one.cells(number / self.cells) for one in histograms]
-        codes = [_codes(one, of) for one, of in zip(cells, points, strict=True)]
-        del points
-        rest = 1 - self.singles - (self.discover if unknown else 0)
+        codes = [_codes(one, of) for one, of in zip(cells, counted.points, strict=True)]
+        counted.points.clear()  # of no use any more, and as large as the table
         model: Mixture | CopulaFactor
         draws: tuple[Mixture, ...] = ()
         if self.model == "copula":
@@ -249,15 +193,15 @@ class DPLatentFactor(Settings):
                 )
         return LatentFactorGenerator(
             columns=tuple(
-                PrivateColumn(name, str(dtypes[name]), declared[name], one)
+                PrivateColumn(name, str(counted.dtypes[name]), counted.declared[name], one)
                 for name, one in zip(names, cells, strict=True)
             ),
             model=model,
             draws=draws,
             ledger=counting.ledger.to_dict(),
             rows=round(number),
-            schema=schema.select(names),
-            left_out=tuple(left_out),
+            schema=schema.select(list(names)),
+            left_out=counted.left_out,
         )
 
     def _mixture(

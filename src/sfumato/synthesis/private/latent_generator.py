@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sfumato.synthesis.private.marginals.graphical_model import GraphicalModel
     from sfumato.table import Schema
 
     Integers = NDArray[np.int64]
@@ -121,7 +122,8 @@ class LatentFactorGenerator(Generator):
     columns
         The columns, in the order of the fitted table.
     model
-        Hidden classes, in which the columns are independent, or factors behind the columns.
+        Hidden classes, in which the columns are independent, factors behind the columns, or a
+        graphical model.
     draws
         Models drawn about the fitted one, for intervals that know of the noise; see
         :meth:`releases`.
@@ -136,7 +138,7 @@ class LatentFactorGenerator(Generator):
     """
 
     columns: tuple[PrivateColumn, ...]
-    model: Mixture | CopulaFactor
+    model: Mixture | CopulaFactor | GraphicalModel
     draws: tuple[Mixture, ...]
     ledger: dict[str, Any]
     rows: int

@@ -21,12 +21,10 @@ import numpy as np
 from pydantic import Field
 
 from sfumato.errors import DataError, PlanError
-from sfumato.privacy.differential import Budget, Ledger, RandomizedResponse, RandomWords
+from sfumato.privacy.differential import Ledger, RandomizedResponse, RandomWords
 from sfumato.progress import Progress, silent
-from sfumato.settings import Settings
 from sfumato.synthesis.private.cells import Cells, nearest_shares
 from sfumato.synthesis.private.domain import (
-    Declared,
     DeclaredNumbers,
     DeclaredValues,
     declared_domain,
@@ -37,6 +35,7 @@ from sfumato.synthesis.private.latent_generator import (
     kept_dtype,
 )
 from sfumato.synthesis.private.mixture_fitting import NoisyMarginals, fit_mixture
+from sfumato.synthesis.private.private_synthesizer import PrivateSynthesizer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalLatentFactor"]
 
 
-class LocalLatentFactor(Settings):
+class LocalLatentFactor(PrivateSynthesizer):
     """Randomize each person's row by itself, and learn hidden classes from the randomized rows.
 
     Parameters
@@ -66,6 +65,8 @@ class LocalLatentFactor(Settings):
         Of the fit; as for :class:`DPLatentFactor`.
     insecure_seed
         For tests only: the model is then **not private**.
+    derived, rules, least_kept
+        As for :class:`DPLatentFactor`: they cost nothing.
 
     Examples
     --------
@@ -73,8 +74,6 @@ class LocalLatentFactor(Settings):
     8
     """
 
-    budget: Budget
-    domain: dict[str, Declared] = Field(default_factory=dict)
     cells: int = Field(default=8, ge=2, le=256)
     classes: int = Field(default=10, ge=1)
     fits: int = Field(default=8, ge=1)
@@ -91,22 +90,12 @@ class LocalLatentFactor(Settings):
         if self.budget.unit != "row":
             raise PlanError("LocalLatentFactor: a row is what one person sends: unit = 'row'")
 
-    def fit(
+    def learn(
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> LatentFactorGenerator:
         """Randomize the rows and learn the model from nothing but the randomized ones.
 
-        Parameters
-        ----------
-        table, schema, progress
-            As for :meth:`DPLatentFactor.fit`. The number of rows is known to who collects them.
-
-        Raises
-        ------
-        SchemaError
-            If the schema does not fit the table, or a column's values are not declared.
-        DataError
-            If there are fewer than two columns or no row.
+        The number of rows is known to who collects them. See :meth:`fit`.
         """
         schema = schema.check(table)
         if schema.person is not None:
