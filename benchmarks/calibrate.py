@@ -198,9 +198,12 @@ def levels(data: Path, permutations: int) -> None:
 
 
 def leaky(
-    table: pl.DataFrame, kind: str, share: float, people: int, seed: int
+    table: pl.DataFrame, kind: str, share: float, people: int, seed: int, again: int | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return a release with copies of members, the members, and as many controls."""
+    """Return a release with copies of members, the members, and as many controls.
+
+    The people follow from ``seed``; so does who is copied, unless ``again`` is its seed.
+    """
     random = np.random.default_rng(seed)
     rows = random.permutation(table.height)
     members, controls = table[rows[:people]], table[rows[people : 2 * people]]
@@ -208,11 +211,19 @@ def leaky(
     count = round(share * people)
     if not count:
         return fresh, members, controls
+    if again is not None:
+        random = np.random.default_rng([seed, again])
     numbers = [name for name, kind_of in table.schema.items() if kind_of.is_numeric()]
     words = [name for name in table.columns if name not in numbers]
     chosen = random.choice(people, count, replace=False)
     if "outliers" in kind:
-        chosen = isolated(members, numbers, words, random)[:count]
+        chosen = isolated(members, numbers, words, random)
+        # as planted: any of those who stand out most, or the very first where nothing else is drawn
+        chosen = (
+            chosen[:count]
+            if again is None
+            else random.choice(chosen[: 2 * count], count, replace=False)
+        )
     copied = members[chosen]
     if "noisy" in kind:
         moved = {}
@@ -324,7 +335,8 @@ def planted(data: Path, plantings: int, people: int = 1_500) -> None:
             continue
         noticed = 0
         for seed in range(plantings):
-            parts = leaky(table, kind, copies_of / people, people, seed)
+            # what is declared is declared for these very people
+            parts = leaky(table, kind, copies_of / people, people, 10_000, again=seed)
             noticed += smallest_p_value(AttackTables.of(*parts, schema), seed) <= 0.05
         print(f"  {leak:10}{copies_of:6} people, noticed in {noticed / plantings:.2f}", flush=True)
 

@@ -152,6 +152,7 @@ def test_a_given_value_that_was_not_learned_is_refused(name, models):
 def test_a_model_says_what_it_learned(name, models):
     words = " ".join(models[name].describe())
     assert "900 rows" in words
+    assert "Warning: 900 rows are few" in words
     assert "No formal promise" in words
     assert ("ill is drawn first" in words) == (name != "independent")
 

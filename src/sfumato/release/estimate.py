@@ -41,6 +41,7 @@ _FIT_AND_APPLY = {
     "stratified-sampling": 1e-7,
     "top-down-greedy": 3e-6,
     "trees": 3e-6,
+    "vae": 5.5e-5,
 }
 _UNKNOWN_TECHNIQUE = 1e-6
 _MEASURE = 2.4e-6  # fidelity, classes and hashes, seconds per cell

@@ -14,6 +14,7 @@ Cohen, "Statistical Power Analysis for the Behavioral Sciences" (1988), chapter 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -43,6 +44,9 @@ LEAKS: tuple[Leak, ...] = ("verbatim", "noisy", "outliers")
 _MOST = 600
 _MOST_SHARE = 0.1
 _ENOUGH = 0.9  # of the plantings, so that four in five find it when planted anew
+# Nobody changes cells just as they are changed here, and copies that stand in the release teach the
+# model a little of themselves: so much more is declared than was noticed often enough.
+_MARGIN = 1.25
 _VULNERABLE = 0.05
 _COPIES = ("copies/exact", "copies/all_but_one")
 _ROUNDS = 2
@@ -267,6 +271,8 @@ class _Planted:
                 needed[planting] = self._needed(leak, sources, listed, apart, own)
             found = int(np.quantile(needed, _ENOUGH, method="higher"))
             copies = min(found, self.most)
+        if kind == "noisy":
+            found = math.ceil(_MARGIN * found)
         return DetectableLeak(
             found if found <= self.most else None, self.most, self.tables.rows, plantings
         )

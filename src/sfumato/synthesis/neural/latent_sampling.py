@@ -33,6 +33,7 @@ __all__ = ["LatentGenerator"]
 _BLOCK = 8_192
 _PATIENCE = 100  # blocks after which given values are judged too rare
 _LEAST_GIVEN = 2e-5  # share of draws that must have all given values
+_FEW = 5_000  # rows of a table below which the model warns
 _NOT_KEPT = (
     (
         "Not kept: exact rules such as one column computed from others, unless they are declared, "
@@ -181,6 +182,12 @@ class LatentGenerator(Generator):
             told.append(
                 f"{self.codec.names[self.label]} is drawn first, by its own shares, so that rare "
                 f"classes stay as rare as they are; the rest is drawn given it."
+            )
+        if self.rows < _FEW:
+            told.append(
+                f"Warning: {self.rows:,} rows are few. A network can remember single people of so "
+                f"small a table. Lower `epochs` or `hidden`, raise "
+                f"`minimum`, and hand out no rows before the attacks find no evidence of a leak."
             )
         told.append(
             f"No value of a category, and no stretch of a number, that fewer than {self.minimum} "

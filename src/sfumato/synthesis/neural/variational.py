@@ -128,10 +128,6 @@ class VariationalAutoencoder(Synthesizer):
         for place, one in enumerate(groups):
             aims[:, place] = np.where(found[:, place] < 0, -1, one.group_of[found[:, place]])
         sizes = [one.groups for one in groups]
-        steps = [
-            one.groups - len(grid.empty) if grid.kind == "number" and grid.values else 0
-            for one, grid in zip(groups, codec.grids, strict=True)
-        ]
         inputs = cells_without_gaps(aims, sizes)
         target = read.schema.target if read.schema.target in codec.names else None
         places = [] if target is None else [codec.names.index(target)]
@@ -158,7 +154,6 @@ class VariationalAutoencoder(Synthesizer):
             aims,
             aside,
             sizes,
-            steps,
             order,
             heard=len(order) if self.decoder == "sequential" else int(labelled),
             latent=self.latent,

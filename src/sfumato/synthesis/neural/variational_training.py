@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Learned", "learn_variational"]
 
 _AT_ONCE = 8_192  # rows that a pass without gradients takes at a time; bounds the memory
-_WAVES, _LEAST_STEPS = 8, 4  # smooth parts of a scale, and the steps that are no scale yet
-_OWN = 0.3  # size of a step's own first weights, as a share of a category's
 _LEAST_LOG, _MOST_LOG = -8.0, 4.0  # of a latent variance
 
 
@@ -55,9 +53,6 @@ class VariationalNetwork(nn.Module):
     ----------
     sizes
         Groups of each column in the order of drawing.
-    steps
-        Of each column in that order: how many of its first groups are steps of a scale. Groups that
-        are near on it begin alike, and what is learned of one is learned of its neighbours.
     heard
         How many of the first columns the later ones are drawn from.
     latent, hidden
@@ -69,19 +64,17 @@ class VariationalNetwork(nn.Module):
     def __init__(
         self,
         sizes: Sequence[int],
-        steps: Sequence[int],
         heard: int,
         latent: int,
         hidden: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        self.waves = [_waves(size, many) for size, many in zip(sizes, steps, strict=True)]
         self.sizes, self.heard = tuple(sizes), heard
         starts = np.r_[0, np.cumsum(sizes)[:-1]].astype(np.int64)
         self.starts = torch.from_numpy(starts)
         columns = len(sizes)
-        self.read = nn.ModuleList(_Tokens(columns, one, hidden, generator) for one in self.waves)
+        self.read = _tokens(columns, int(sum(sizes)), hidden, generator)
         self.read_bias = nn.Parameter(torch.zeros(hidden))
         self.encode = matrix(hidden, hidden, generator)
         self.encode_bias = nn.Parameter(torch.zeros(hidden))
@@ -92,17 +85,16 @@ class VariationalNetwork(nn.Module):
         self.second = matrix(hidden, hidden, generator)
         self.second_bias = nn.Parameter(torch.zeros(hidden))
         self.bias = nn.Parameter(torch.zeros(columns, hidden))
-        self.out = nn.ModuleList(_Tokens(4 * hidden, one, hidden, generator) for one in self.waves)
+        self.out = nn.ParameterList(matrix(hidden, size, generator, 0.5) for size in sizes)
         self.out_bias = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)
-        self.heard_groups = nn.ModuleList(
-            _Tokens(columns, one, hidden, generator) for one in self.waves[:heard]
+        self.heard_groups = nn.ParameterList(
+            _tokens(columns, size, hidden, generator) for size in sizes[:heard]
         )
 
     def posterior(self, groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log variance of each row's latent point."""
         tokens = groups + self.starts
-        read = torch.cat([one() for one in self.read])
-        layer = functional.embedding_bag(tokens, read, mode="sum") + self.read_bias
+        layer = functional.embedding_bag(tokens, self.read, mode="sum") + self.read_bias
         layer = torch.relu(torch.relu(layer) @ self.encode + self.encode_bias)
         mean, log_variance = (layer @ self.place + self.place_bias).chunk(2, dim=1)
         return mean, log_variance.clamp(_LEAST_LOG, _MOST_LOG)
@@ -115,13 +107,12 @@ class VariationalNetwork(nn.Module):
         state = layer @ self.second + self.second_bias
         loss = points.new_zeros(())
         for place in range(len(self.sizes)):
-            layer = torch.relu(state + self.bias[place])
-            logits = layer @ self.out[place]().T + self.out_bias[place]
+            logits = torch.relu(state + self.bias[place]) @ self.out[place] + self.out_bias[place]
             loss = loss + functional.cross_entropy(
                 logits, aims[:, place], ignore_index=-1, reduction="sum"
             )
             if place < self.heard and place + 1 < len(self.sizes):
-                state = state + functional.embedding(groups[:, place], self.heard_groups[place]())
+                state = state + functional.embedding(groups[:, place], self.heard_groups[place])
         return loss
 
 
@@ -130,7 +121,6 @@ def learn_variational(
     aims: Integers,
     aside: NDArray[np.bool_],
     sizes: Sequence[int],
-    steps: Sequence[int],
     order: Sequence[int],
     *,
     heard: int,
@@ -152,8 +142,8 @@ def learn_variational(
         learned; an aim of -1 is not learned.
     aside
         Rows that only tell when to stop, shape (n,).
-    sizes, steps
-        Groups of each column, and how many of them are steps of a scale.
+    sizes
+        Groups of each column.
     order
         Numbers of the columns in the order of drawing.
     heard, latent, hidden
@@ -169,8 +159,7 @@ def learn_variational(
     """
     generator = torch.Generator().manual_seed(seed)
     ordered = [sizes[column] for column in order]
-    scales = [steps[column] for column in order]
-    network = VariationalNetwork(ordered, scales, heard, latent, hidden, generator)
+    network = VariationalNetwork(ordered, heard, latent, hidden, generator)
     columns = list(order)
     read = torch.from_numpy(np.ascontiguousarray(groups[:, columns]))
     wanted = torch.from_numpy(np.ascontiguousarray(aims[:, columns]))
@@ -212,49 +201,10 @@ def learn_variational(
     return Learned(_decoder(network, tuple(order)), np.concatenate(points), best)
 
 
-class _Tokens(nn.Module):
-    """A vector for each group of a column: one of its own, and for steps of a scale a smooth one.
-
-    Parameters
-    ----------
-    inputs
-        How many such vectors are summed; sets the size of the first weights.
-    waves
-        Waves over the groups, shape (groups, waves).
-    hidden
-        Length of a vector.
-    generator
-        Of the first weights.
-    """
-
-    def __init__(
-        self, inputs: int, waves: torch.Tensor, hidden: int, generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        self.waves = waves
-        groups, many = waves.shape
-        bound = (3.0 / inputs) ** 0.5
-        own = bound * _OWN if many else bound
-        self.own = nn.Parameter(
-            torch.empty(groups, hidden).uniform_(-own, own, generator=generator)
-        )
-        smooth = bound / max(many, 1) ** 0.5
-        self.smooth = nn.Parameter(
-            torch.empty(many, hidden).uniform_(-smooth, smooth, generator=generator)
-        )
-
-    def forward(self) -> torch.Tensor:
-        """Return the vectors, shape (groups, hidden)."""
-        return self.own + self.waves @ self.smooth if self.waves.shape[1] else self.own
-
-
-def _waves(groups: int, steps: int) -> torch.Tensor:
-    """Return cosines over the first groups, the slowest first, and nothing for the others."""
-    many = min(_WAVES, steps - 1) if steps > _LEAST_STEPS else 0
-    place = (torch.arange(steps) + 0.5) / max(steps, 1)
-    waves = torch.zeros(groups, many)
-    waves[:steps] = 2**0.5 * torch.cos(torch.pi * place[:, None] * torch.arange(1, many + 1))
-    return waves
+def _tokens(columns: int, groups: int, hidden: int, generator: torch.Generator) -> nn.Parameter:
+    """Return first weights of groups of which a row has as many as columns."""
+    bound = (3.0 / columns) ** 0.5
+    return nn.Parameter(torch.empty(groups, hidden).uniform_(-bound, bound, generator=generator))
 
 
 def _divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -268,9 +218,9 @@ def _decoder(network: VariationalNetwork, order: tuple[int, ...]) -> SequentialD
     }
     for place in range(len(order)):
         named[f"bias_{place}"] = network.bias[place]
-        named[f"out_{place}"] = network.out[place]().T
+        named[f"out_{place}"] = network.out[place]
         named[f"out_bias_{place}"] = network.out_bias[place]
         if place < network.heard:
-            named[f"in_{place}"] = network.heard_groups[place]()
+            named[f"in_{place}"] = network.heard_groups[place]
     weights = {name: one.detach().numpy().copy() for name, one in named.items()}
     return SequentialDecoder(weights, order, network.heard)

@@ -102,6 +102,7 @@ class DPLatentFactor(PrivateSynthesizer):
 
     Examples
     --------
+    >>> from sfumato.privacy.differential import Budget
     >>> DPLatentFactor(
     ...     budget=Budget(epsilon=1, delta="1e-9"),
     ...     domain={"age": (0, 120, 1), "sex": ["F", "M"]},

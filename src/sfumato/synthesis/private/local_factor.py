@@ -70,6 +70,7 @@ class LocalLatentFactor(PrivateSynthesizer):
 
     Examples
     --------
+    >>> from sfumato.privacy.differential import Budget
     >>> LocalLatentFactor(budget=Budget(epsilon=4, neighbours="replace")).cells
     8
     """

@@ -98,6 +98,7 @@ class DPMarginals(PrivateSynthesizer):
 
     Examples
     --------
+    >>> from sfumato.privacy.differential import Budget
     >>> DPMarginals(
     ...     budget=Budget(epsilon=1, delta="1e-9"),
     ...     domain={"sex": ["F", "M"], "pregnant": [False, True]},
