@@ -186,8 +186,8 @@ class LatentGenerator(Generator):
         if self.rows < _FEW:
             told.append(
                 f"Warning: {self.rows:,} rows are few. A network can remember single people of so "
-                f"small a table. Train fewer `epochs` or a "
-                f"smaller network, raise `minimum`, and hand out no rows before the attacks find no evidence of a leak."
+                f"small a table. Train fewer `epochs` or a smaller network, raise `minimum`, and "
+                f"hand out no rows before the attacks find no evidence of a leak."
             )
         told.append(
             f"No value of a category, and no stretch of a number, that fewer than {self.minimum} "
