@@ -13,7 +13,7 @@ from sfumato.progress import Progress, silent
 from sfumato.synthesis.codec import ColumnGrid
 from sfumato.synthesis.columns import MISSING, PRESENT, SUPPRESSED_CELL, ColumnCoding
 from sfumato.synthesis.conditioning import ConfinedNormal
-from sfumato.synthesis.generator import Generator, check_sample
+from sfumato.synthesis.generator import Generator, check_sample, not_learned, too_rare
 from sfumato.synthesis.margins import CategoryMargin, NumberMargin
 from sfumato.synthesis.rejection import collect_rows
 
@@ -193,14 +193,9 @@ class CopulaGenerator(Generator):
                 for stratum, one in zip(self.strata, confined, strict=True)
             ]
         )
-        given = ", ".join(repr(name) for name in values)
 
         def refuse(share: float) -> DataError:
-            return DataError(
-                f"Rows with all the values given for {given} are too rare in the model: "
-                f"{share:.5%} of the draws have them. Give fewer columns, or values that were "
-                f"learned together"
-            )
+            return too_rare(values, share, ", or values that were learned together")
 
         if weights.sum() == 0:
             raise refuse(0.0)
@@ -351,17 +346,7 @@ class CopulaGenerator(Generator):
                 f"Each frequent class of {self.target} was learned by itself: what any one column "
                 f"tells of {self.target} is kept, also where it is no straight line."
             )
-        if self.left_out:
-            learned.append(
-                f"Not learned, since they point to a person: {', '.join(self.left_out)}. Every row "
-                f"stands for a person of its own."
-            )
-        learned += [
-            f"{column.coding.name}: {column.coding.dropped:.2%} of its values are each shared by "
-            f"too few people and do not occur in the sample."
-            for column in self.columns
-            if column.coding.dropped > 0
-        ]
+        learned += not_learned(self.left_out, (column.coding for column in self.columns))
         return (*learned, *_NOT_KEPT)
 
     def released_schema(self) -> Schema:

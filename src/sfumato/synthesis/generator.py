@@ -11,13 +11,14 @@ from sfumato.fitted import Fitted
 from sfumato.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
 
+    from sfumato.synthesis.columns import ColumnCoding
     from sfumato.table import Schema
 
-__all__ = ["Generator"]
+__all__ = ["Generator", "check_sample", "not_learned", "too_rare"]
 
 
 class Generator(Fitted):
@@ -101,3 +102,38 @@ def check_sample(n: int, given: Mapping[str, Any] | None, columns: Iterable[str]
                 f"Known: {', '.join(known)}"
             )
     return dict(given or {})
+
+
+def too_rare(given: Iterable[str], share: float, advice: str) -> DataError:
+    """Return the error for given values that the model practically never has together.
+
+    Parameters
+    ----------
+    given
+        Names of the columns with given values.
+    share
+        Share of the draws that have them.
+    advice
+        What else may help beside fewer columns, beginning as it goes on from there.
+    """
+    names = ", ".join(repr(name) for name in given)
+    return DataError(
+        f"Rows with all the values given for {names} are too rare in the model: "
+        f"{share:.5%} of the draws have them. Give fewer columns{advice}"
+    )
+
+
+def not_learned(left_out: Sequence[str], codings: Iterable[ColumnCoding]) -> list[str]:
+    """Return which columns and how many values a model leaves out, a sentence each."""
+    told = []
+    if left_out:
+        told.append(
+            f"Not learned, since they point to a person: {', '.join(left_out)}. Every row "
+            f"stands for a person of its own."
+        )
+    return told + [
+        f"{coding.name}: {coding.dropped:.2%} of its values are each shared by "
+        f"too few people and do not occur in the sample."
+        for coding in codings
+        if coding.dropped > 0
+    ]

@@ -11,7 +11,7 @@ import polars as pl
 from sfumato.errors import DataError
 from sfumato.progress import Progress, silent
 from sfumato.synthesis.codec import Codec
-from sfumato.synthesis.generator import Generator, check_sample
+from sfumato.synthesis.generator import Generator, check_sample, not_learned, too_rare
 from sfumato.synthesis.rejection import collect_rows
 from sfumato.synthesis.tree_growing import Tree
 
@@ -119,14 +119,9 @@ class TreeGenerator(Generator):
             for tree in self.trees
             if tree.target in fixed
         }
-        names = ", ".join(repr(name) for name in values)
 
         def refuse(share: float) -> DataError:
-            return DataError(
-                f"Rows with all the values given for {names} are too rare in the model: "
-                f"{share:.5%} of the draws have them. Give fewer columns, or fit with an `order` "
-                f"that begins with them"
-            )
+            return too_rare(values, share, ", or fit with an `order` that begins with them")
 
         if any(share.max() == 0 for share in shares.values()):
             raise refuse(0.0)
@@ -205,17 +200,7 @@ class TreeGenerator(Generator):
                 f"drawn evenly; an extreme value occurs only if as many people share it."
             ),
         ]
-        if self.left_out:
-            learned.append(
-                f"Not learned, since they point to a person: {', '.join(self.left_out)}. Every row "
-                f"stands for a person of its own."
-            )
-        learned += [
-            f"{grid.name}: {grid.coding.dropped:.2%} of its values are each shared by "
-            f"too few people and do not occur in the sample."
-            for grid in self.codec.grids
-            if grid.coding.dropped > 0
-        ]
+        learned += not_learned(self.left_out, (grid.coding for grid in self.codec.grids))
         return (*learned, *_NOT_KEPT)
 
     def released_schema(self) -> Schema:

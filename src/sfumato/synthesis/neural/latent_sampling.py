@@ -11,7 +11,7 @@ import polars as pl
 from sfumato.errors import DataError
 from sfumato.progress import Progress, silent
 from sfumato.synthesis.codec import Codec
-from sfumato.synthesis.generator import Generator, check_sample
+from sfumato.synthesis.generator import Generator, check_sample, not_learned, too_rare
 from sfumato.synthesis.neural.latent_density import LatentDensity
 from sfumato.synthesis.rejection import collect_rows
 
@@ -122,13 +122,9 @@ class LatentGenerator(Generator):
             for place in fixed
             if values[self.codec.names[place]] not in (None, "*")
         ]
-        names = ", ".join(repr(name) for name in values)
 
         def refuse(share: float) -> DataError:
-            return DataError(
-                f"Rows with all the values given for {names} are too rare in the model: "
-                f"{share:.5%} of the draws have them. Give fewer columns"
-            )
+            return too_rare(values, share, "")
 
         if (
             self.label is not None
@@ -194,17 +190,7 @@ class LatentGenerator(Generator):
             f"people share is repeated; within a stretch numbers are drawn evenly; an extreme "
             f"value occurs only if as many people share it. Each column keeps its distribution."
         )
-        if self.left_out:
-            told.append(
-                f"Not learned, since they point to a person: {', '.join(self.left_out)}. Every row "
-                f"stands for a person of its own."
-            )
-        told += [
-            f"{grid.name}: {grid.coding.dropped:.2%} of its values are each shared by "
-            f"too few people and do not occur in the sample."
-            for grid in self.codec.grids
-            if grid.coding.dropped > 0
-        ]
+        told += not_learned(self.left_out, (grid.coding for grid in self.codec.grids))
         return (*told, *_NOT_KEPT)
 
     def released_schema(self) -> Schema:
