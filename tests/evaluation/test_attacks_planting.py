@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import hypergeom
 
 from sfumato.evaluation.attacks.copies import hits
 from sfumato.evaluation.attacks.error_shares import ERROR_SHARES
@@ -99,6 +100,19 @@ def test_copies_in_unlike_rows_are_noticed_when_few():
     stricter = minimum_detectable_leak(tables(), seed=1, plantings=30, level=0.005)
     # 1 / 2 ** 9 is the first at most 0.0025
     assert 6 < stricter["verbatim"].people <= 9
+
+
+def test_people_hit_by_chance_make_copies_harder_to_notice():
+    first, second, third = (people(800, part) for part in range(3))
+    # every fourth person's row is in the release by no leak: members and controls alike
+    released = pl.concat([third[:400], first[:200], second[:200]])
+    made = AttackTables.of(released, first, second, Schema())
+    found = minimum_detectable_leak(made, seed=1, plantings=30)["verbatim"].people
+    # 200 hits on each side: how many further members until Fisher's test reaches half of 5 %; a
+    # quarter of the copies hit nobody new, and in one deal of labels in five more are needed
+    chances = [hypergeom(1600, 800, 400 + more).sf(200 + more - 1) for more in range(1, 80)]
+    needed = next(more for more, chance in enumerate(chances, 1) if chance <= 0.025)
+    assert needed / 0.75 <= found <= 2 * needed
 
 
 def test_too_small_a_control_says_that_nothing_would_be_noticed():
