@@ -58,11 +58,11 @@ _MOST_CHARTS = 18
 
 @dataclass(frozen=True)
 class _Line:
-    """One version's scores by one classifier: cells of (median, range) in both conventions."""
+    """One version's scores by one classifier: in each convention medians and what is beneath."""
 
     version: str
-    published: tuple[tuple[str, str], ...]
-    honest: tuple[tuple[str, str], ...]
+    published: tuple[tuple[str, tuple[str, ...]], ...]
+    honest: tuple[tuple[str, tuple[str, ...]], ...]
     because: tuple[str, ...]
 
 
@@ -104,6 +104,7 @@ def render_anonify(study: AnonifyStudy) -> str:
         score_charts=_score_charts(study, versions),
         headings=_HEADINGS,
         classifiers=_classifiers(study.scores),
+        runs=max((one.runs for one in study.scores), default=1),
         training_notes=tuple(
             dict.fromkeys(f"{one.classifier}: {note}" for one in study.scores for note in one.notes)
         ),
@@ -254,16 +255,19 @@ def _classifiers(scores: Sequence[ClassifierScores]) -> list[tuple[str, list[_Li
     return found
 
 
-def _written(scores: ClassifierScores, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _written(
+    scores: ClassifierScores, keys: Sequence[str]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(
-        _spread(scores.scores[key], scores.runs) if key in scores.scores else ("–", "")
+        _spread(scores.scores[key], scores.runs) if key in scores.scores else ("–", ())
         for key in keys
     )
 
 
-def _spread(spread: Spread, runs: int) -> tuple[str, str]:
-    ranged = f"{spread.lowest:.4f}–{spread.highest:.4f} in {runs} runs" if runs > 1 else ""
+def _spread(spread: Spread, runs: int) -> tuple[str, tuple[str, ...]]:
+    """Return the median, and beneath it the lowest to the highest run and the interval."""
+    low, high = f"{spread.lowest:.3f}", f"{spread.highest:.3f}"
+    beneath = [f"{low}–{high}"] if runs > 1 and low != high else []
     if spread.interval is not None:
-        low, high = spread.interval
-        ranged += f"{'; ' if ranged else ''}95%: {low:.3f}–{high:.3f}"
-    return f"{spread.median:.4f}", ranged
+        beneath.append("[{:.3f}, {:.3f}]".format(*spread.interval))
+    return f"{spread.median:.4f}", tuple(beneath)
