@@ -32,9 +32,10 @@ from sfumato.evaluation.attacks import copies, inference, linkability, matching
 from sfumato.evaluation.attacks import membership_by_distance as distance
 from sfumato.evaluation.attacks.error_shares import ERROR_SHARES, weights_of
 from sfumato.evaluation.attacks.highest_scores import highest_scores
+from sfumato.evaluation.attacks.isolation_counts import recount
 from sfumato.evaluation.attacks.leaked_share import leaked_share
 from sfumato.evaluation.attacks.planting import minimum_detectable_leak
-from sfumato.evaluation.attacks.singling_out import SinglingOut, recount
+from sfumato.evaluation.attacks.singling_out import SinglingOut
 from sfumato.evaluation.attacks.tables import AttackTables
 from sfumato.evaluation.exchangeability import excess, holm, top_excess
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import sfumato as sf
 from sfumato.errors import PlanError
 from sfumato.evaluation.attacks.coded_cells import CodedCells
+from sfumato.evaluation.attacks.isolation_counts import IsolatedPeople, recount
 from sfumato.evaluation.attacks.predicates import (
     Predicates,
     find,
@@ -19,7 +20,7 @@ from sfumato.evaluation.attacks.predicates import (
     values_and_ends,
     whole_records,
 )
-from sfumato.evaluation.attacks.singling_out import IsolatedPeople, SinglingOut, recount
+from sfumato.evaluation.attacks.singling_out import SinglingOut
 from sfumato.evaluation.attacks.tables import STAR, AttackTables
 
 DATA = Path(__file__).parents[1] / "data"
