@@ -9,6 +9,7 @@ import typer
 
 from sfumato.cli.console import Console
 from sfumato.cli.evaluation_commands import audit, evaluate, intersect
+from sfumato.cli.minimizing_commands import AllowPickle, Model, Train, minimize
 from sfumato.cli.options import (
     Data,
     Decimal,
@@ -195,6 +196,22 @@ def run(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it would take and stop.")
     ] = False,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEP",
+            help="Only this step: prepare, train, apply or evaluate. What it makes is kept for "
+            "the next one.",
+        ),
+    ] = None,
+    spend_again: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RELEASE",
+            help="Give up what this release learned under its budget, and spend another one; "
+            "repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -206,7 +223,15 @@ def run(
     """
     from sfumato.cli.commands import run_plan
 
-    run_plan(Console(quiet=quiet, as_json=as_json), plan, out, jobs=jobs, only_estimate=estimate)
+    run_plan(
+        Console(quiet=quiet, as_json=as_json),
+        plan,
+        out,
+        jobs=jobs,
+        only_estimate=estimate,
+        step=step,
+        spend_again=spend_again or (),
+    )
 
 
 @app.command()
@@ -235,6 +260,9 @@ def anonymize(
     metric: Annotated[
         str | None, typer.Option(help="The setting `metric` of the technique, such as OLA's.")
     ] = None,
+    model: Model = None,
+    train: Train = None,
+    allow_pickle: AllowPickle = False,
     start_k: StartK = None,
     stop_k: StopK = None,
     step_k: StepK = None,
@@ -261,10 +289,12 @@ def anonymize(
     JSON file of Anonify's anonymization, which says table, algorithms and k.
     """
     from sfumato.cli.anonymizing import Asked, anonymize_by_configuration, anonymize_table
+    from sfumato.cli.guiding import with_model
     from sfumato.cli.other_configurations import Ranges, is_configuration
 
     console = Console(quiet=quiet, as_json=as_json)
     given = technique_settings(console, settings, set_)
+    given = with_model(technique, given, model=model, train=train, allow_pickle=allow_pickle)
     asked = Asked(
         settings=given if metric is None else {**given, "metric": metric},
         k=k,
@@ -293,6 +323,7 @@ def anonymize(
     raise typer.Exit(code)
 
 
+app.command()(minimize)
 app.command()(sample)
 app.command()(assess)
 

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ledger_finding"]
 
+# mechanisms whose cost is worked out from their facts, and the kind that their cost must be of
+_KINDS = {
+    "discrete Gaussian": "gaussian",
+    "sampled discrete Gaussian": "sampled gaussian",
+    "discrete Laplace": "pure",
+    "geometric": "pure",
+}
+
 
 def ledger_finding(certificate: Certificate) -> tuple[bool, str] | None:
     """Recompute what a certificate's ledger promises.
@@ -89,17 +97,21 @@ def _mispriced(ledger: Mapping[str, Any]) -> list[str]:
     found = []
     for charge in ledger["charges"]:
         facts, cost = charge["facts"], charge["cost"]
-        if charge["mechanism"] not in ("discrete Gaussian", "discrete Laplace", "geometric"):
+        kind = _KINDS.get(charge["mechanism"])
+        if kind is None:
             continue
         moved = Fraction(facts["sensitivity"].partition(" ")[0])
         scale = Fraction(facts["scale"].partition(" ")[0])
-        if charge["mechanism"] == "discrete Gaussian":
+        wrong = cost["kind"] != kind
+        if kind == "sampled gaussian":
+            wrong |= Fraction(cost["rate"]) < Fraction(facts["rate"])
+        if kind in ("gaussian", "sampled gaussian"):
             squared, variance = (
                 Fraction(cost[name]) for name in ("sensitivity_squared", "sigma_squared")
             )
-            wrong = squared / variance < moved / scale or squared < moved
+            wrong |= squared / variance < moved / scale or squared < moved
         else:
-            wrong = Fraction(cost["epsilon"]) < moved / scale
+            wrong |= Fraction(cost["epsilon"]) < moved / scale
         if wrong:
             found.append(str(charge["label"]))
     return found

@@ -204,8 +204,22 @@ def step_of(release: str, technique: object, base: Path | None = None) -> Step:
     return Step(release, name_of(technique), told_from(settings, base))
 
 
-def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> Certificate:
-    """Return the certificate of what was made, before its files have hashes."""
+def certify(
+    name: str,
+    made: Made,
+    origin: Origin,
+    steps: tuple[Step, ...],
+    further: tuple[str, ...] = (),
+) -> Certificate:
+    """Return the certificate of what was made, before its files have hashes.
+
+    Parameters
+    ----------
+    name, made, origin, steps
+        The release, what was made, of what, and how.
+    further
+        More sentences on what limits its statements.
+    """
     from sfumato._version import __version__
 
     promises = tuple(
@@ -233,7 +247,7 @@ def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> C
             quasi_identifiers=made.schema.quasi_identifiers,
             promises=promises,
             not_promised=not_promised_of(ledger),
-            limits=(_ROLES, *limits_of(ledger, set_aside=origin.control_rows > 0)),
+            limits=(_ROLES, *limits_of(ledger, set_aside=origin.control_rows > 0), *further),
             seeds=SEEDS,
             sfumato=__version__,
             ledger=ledger,
@@ -254,7 +268,7 @@ def certify(name: str, made: Made, origin: Origin, steps: tuple[Step, ...]) -> C
         quasi_identifiers=made.schema.quasi_identifiers,
         promises=promises,
         not_promised=_not_promised(promises, synthetic=synthetic, by_chance=_by_chance(made)),
-        limits=_limits(made, origin, synthetic=synthetic),
+        limits=(*_limits(made, origin, synthetic=synthetic), *further),
         seeds=_SEEDS,
         sfumato=__version__,
     )

@@ -25,6 +25,7 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:
     from sfumato.release.toml_lines import KeyPath
     from sfumato.table import Schema, Source
+    from sfumato.table.preparation.step import PreparationStep
 
 __all__ = [
     "EvaluationPlan",
@@ -213,6 +214,9 @@ class Plan:
         How to judge.
     frontier
         How the releases are set against each other; None if they are only put side by side.
+    prepare
+        Steps that every release's rows go through first, such as
+        :class:`~sfumato.table.preparation.cleaning_steps.Impute`.
     base
         The folder to which the source's path is relative.
 
@@ -230,6 +234,7 @@ class Plan:
     control: float = 0.15
     evaluation: EvaluationPlan = field(default_factory=EvaluationPlan)
     frontier: FrontierPlan | None = None
+    prepare: tuple[PreparationStep, ...] = ()
     base: Path = field(default_factory=Path)
 
     def __post_init__(self) -> None:
@@ -250,6 +255,7 @@ class Plan:
             earlier = {other.name: other for other in self.releases[:position]}
             for key, sentence in _release_problems(release, earlier, self.releases):
                 found.append((("release", position, key), sentence))
+        found += self._preparation_problems()
         learning = self.evaluation.learning
         names = [release.name for release in self.releases]
         for name in learning.by_release if learning else ():
@@ -257,6 +263,26 @@ class Plan:
                 place = ("evaluation", "learning", "by_release", name)
                 hint = did_you_mean(name, names)
                 found.append((place, f"there is no release {name!r}.{hint} {_known(names)}"))
+        return found
+
+    def _preparation_problems(self) -> list[tuple[KeyPath, str]]:
+        """Return where a step asks of the people what a release has not paid for."""
+        if not self.prepare:
+            return []
+        from sfumato.release.preparing import preparation_problems
+
+        found: list[tuple[KeyPath, str]] = []
+        for release in self.releases:
+            if release.origin is not None:
+                continue  # made of another release's rows
+            try:
+                technique = release.built(self.seed, self.base)
+            except PlanError:
+                continue  # told elsewhere
+            for place, sentence in preparation_problems(
+                release.name, technique, self.prepare, self.schema
+            ):
+                found.append((("prepare", place), f"prepare: {sentence}"))
         return found
 
     @classmethod

@@ -20,6 +20,7 @@ from sfumato.settings import Settings, problems
 
 if TYPE_CHECKING:
     from sfumato.table import Schema, Source
+    from sfumato.table.preparation.step import PreparationStep
 
 __all__ = ["read_plan"]
 
@@ -27,7 +28,7 @@ _Settings = TypeVar("_Settings", bound=Settings)
 _PlanKind = TypeVar("_PlanKind", bound=Plan)
 _Kind = TypeVar("_Kind")
 
-_SECTIONS = ("source", "schema", "release", "evaluation", "frontier")
+_SECTIONS = ("source", "schema", "prepare", "release", "evaluation", "frontier")
 _RELEASE_KEYS = tuple(
     field.alias or name for name, field in ReleasePlan.model_fields.items() if name != "settings"
 )
@@ -77,6 +78,7 @@ class _Reader:
         head = self.section(_Head, head_values, ())
         source = self.source()
         schema = self.schema()
+        prepare = self.prepare()
         releases = self.releases()
         evaluation = self.evaluation()
         frontier = self.frontier()
@@ -84,7 +86,7 @@ class _Reader:
             self.stop()
         plan = object.__new__(kind)  # so that contradictions can be told with their lines
         parts = {"source": source, "schema": schema, "releases": releases, "base": self.path.parent}
-        judged = {"evaluation": evaluation, "frontier": frontier}
+        judged = {"prepare": prepare, "evaluation": evaluation, "frontier": frontier}
         for name, value in {**dict(head), **parts, **judged}.items():
             object.__setattr__(plan, name, value)
         for place, sentence in plan.problems():
@@ -125,6 +127,29 @@ class _Reader:
         if values is None:
             return None
         return self.attempt(("schema",), lambda: Schema.from_dict(values, self.path.parent))
+
+    def prepare(self) -> tuple[PreparationStep, ...]:
+        from sfumato.table.preparation.table_preparation import STEPS
+
+        given = self.values.get("prepare", [])
+        if not (isinstance(given, list) and all(isinstance(item, dict) for item in given)):
+            self.problem(
+                ("prepare",), "'prepare' must be tables: write [[prepare]], one for a step"
+            )
+            return ()
+        made: list[PreparationStep] = []
+        for position, values in enumerate(given):
+            place, name = ("prepare", position), values.get("step")
+            kind = STEPS.get(name) if isinstance(name, str) else None
+            if kind is None:
+                hint = did_you_mean(str(name), STEPS)
+                known = ", ".join(STEPS)
+                self.problem((*place, "step"), f"there is no step {name!r}.{hint} Known: {known}")
+                continue
+            step = self.section(kind, values, place)
+            if step is not None:
+                made.append(step)
+        return tuple(made)
 
     def releases(self) -> tuple[ReleasePlan, ...]:
         given = self.values.get("release", [])

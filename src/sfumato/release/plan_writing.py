@@ -36,12 +36,18 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
         "control": plan.control,
         "source": source,
         "schema": plan.schema.to_dict(),
+        **_prepared(plan),
         "release": releases,
         "evaluation": _without_nothing(plan.evaluation.model_dump(mode="json")),
     }
     if plan.frontier is not None:
         told["frontier"] = _without_nothing(plan.frontier.model_dump(mode="json"))
     return told
+
+
+def _prepared(plan: Plan) -> dict[str, Any]:
+    steps = [_without_nothing(one.model_dump(mode="json")) for one in plan.prepare]
+    return {"prepare": steps} if steps else {}
 
 
 def plan_toml(plan: Plan) -> str:

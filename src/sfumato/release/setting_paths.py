@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["found_from", "told_from"]
 
-_FILE_KEYS = ("file", "key_file")
+_FILE_KEYS = ("file", "key_file", "model_file")
 
 
 def found_from(settings: dict[str, Any], base: Path) -> dict[str, Any]:

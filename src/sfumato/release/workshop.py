@@ -7,9 +7,9 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from sfumato._version import __version__
 from sfumato.anonymization.recoding import ColumnChange, Recoding
@@ -18,7 +18,7 @@ from sfumato.errors import DataError, GuaranteeNotMet, SfumatoError
 from sfumato.evaluation import Figure, Learned, compare
 from sfumato.progress import Progress
 from sfumato.release.assessment import assess
-from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
+from sfumato.release.certificate import CERTIFICATE_FILE, Certificate, Step
 from sfumato.release.changes import all_changes, released_name
 from sfumato.release.compared import Compared, Origins, RealPeople, as_released, remaker
 from sfumato.release.evaluation import EVALUATION_FILE, Evaluation
@@ -31,10 +31,12 @@ from sfumato.release.folders import (
     write_text,
 )
 from sfumato.release.invented import invent
+from sfumato.release.kept import PREPARATION_FILE, PREPARE, Kept, Part, preparation_in, spent_words
 from sfumato.release.making import Made, Origin, certify, fit, step_of
 from sfumato.release.memory import FileMemory
 from sfumato.release.plan import Plan, ReleasePlan, derived_seed
-from sfumato.release.private_release import check_delta
+from sfumato.release.preparing import fit_preparation, rest_of, with_preparation_charged
+from sfumato.release.private_release import budget_of, check_delta
 from sfumato.release.release_folder import load_fitted, write_certificate, write_made
 from sfumato.release.splitting import Split, set_aside
 from sfumato.release.study import SourceFacts, Study, StudyRelease
@@ -45,12 +47,37 @@ if TYPE_CHECKING:
     import polars as pl
 
     from sfumato.table import Schema
+    from sfumato.table.preparation.table_preparation import TablePreparation
 
-__all__ = ["Workshop"]
+__all__ = ["PreparedRows", "Workshop"]
 
 WORK_FOLDER = ".work"
 RECORD_FILE = "release.json"
 _MEASURED_ONLY = frozenset({"SF007"})  # what a recount finds in the cells, not a broken promise
+
+
+_Decided = Literal["prepared", "fitted", "made", "evaluated"]
+_DECIDES: dict[Part, _Decided] = {"prepared": "prepared", "model": "fitted"}
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRows:
+    """The rows of one release after the plan's preparation.
+
+    Parameters
+    ----------
+    split, schema
+        The rows to release, those set aside, and their schema.
+    preparation
+        What was done to them; None if the plan says nothing.
+    paid
+        The ledger of what it cost, or None.
+    """
+
+    split: Split
+    schema: Schema
+    preparation: TablePreparation | None = None
+    paid: dict[str, Any] | None = None
 
 
 class Workshop:
@@ -94,6 +121,8 @@ class Workshop:
         self._kept: dict[str, Made] = {}
         self._learned: dict[str, tuple[Learned, ...]] = {}
         self._on_sample: Workshop | None = None
+        self._prepared: dict[str, PreparedRows] = {}
+        self.kept = Kept(out)
 
     @property
     def baseline(self) -> tuple[Learned, ...]:
@@ -108,8 +137,10 @@ class Workshop:
         """Return a release that an earlier run finished, or None."""
         place = self.out / name
         found = manifest(place)
-        fingerprint = self._fingerprint(name, with_evaluation=True)
+        fingerprint = self._fingerprint(name, "evaluated")
         if found is None or found.get("fingerprint") != fingerprint or not is_complete(place):
+            return None
+        if self.kept.is_given_up(name, place):
             return None
         return _read_release(place)
 
@@ -119,8 +150,8 @@ class Workshop:
         if finished is not None:
             return finished
         work = self.out / WORK_FOLDER / name
-        fingerprint = self._fingerprint(name, with_evaluation=True)
-        made = self._made(name)
+        fingerprint = self._fingerprint(name, "evaluated")
+        made = self.made(name)
         self._write(made, name, work / "release")
         evaluation = self._evaluation(name, made, work)
         release = self._finish(name, made, evaluation, work / "release", fingerprint)
@@ -149,12 +180,12 @@ class Workshop:
 
     def measure(self, name: str) -> Evaluation:
         """Make a release and measure it without handing it out; kept for going on."""
-        fingerprint = self._fingerprint(name, with_evaluation=True)
+        fingerprint = self._fingerprint(name, "evaluated")
         place = self.out / f"{name}-{fingerprint[:16]}.json"
         if place.is_file():
             with suppress(DataError):
                 return Evaluation.read(place)
-        evaluation = self._evaluation(name, self._made(name), self.out / name)
+        evaluation = self._evaluation(name, self.made(name), self.out / name)
         evaluation.write(place)
         return evaluation
 
@@ -164,22 +195,85 @@ class Workshop:
 
     # -- making ------------------------------------------------------------------------------
 
-    def _made(self, name: str) -> Made:
+    def prepared(self, name: str) -> PreparedRows:
+        """Return the rows that a release, or the first one that it is made of, departs from.
+
+        What steps ask of the rows is asked once: a preparation that an earlier step of the run
+        kept is used.
+
+        Raises
+        ------
+        PlanError
+            If answers under a budget are kept that the plan or the source no longer fits.
+        """
+        root = self.plan.lineage(name)[0].name
+        if not self.plan.prepare:
+            return PreparedRows(self.split, self.schema)
+        if root not in self._prepared:
+            self._prepared[root] = self._prepare(root)
+        return self._prepared[root]
+
+    def _prepare(self, name: str) -> PreparedRows:
+        facts = self.facts_of(name, "prepared")
+        if self.sample is None and self.kept.is_fresh(name, "prepared", facts):
+            preparation, paid = self.kept.preparation(name)
+        else:
+            technique = self.plan.release(name).built(self.plan.seed, self.plan.base)
+            check_delta(technique, self.split.train, self.schema)
+            # answers that went into a model which stands are not asked for again
+            fitted = self._fitted_before(name)[0]
+            before = self._preparation_before(name) if fitted is not None else None
+            if before is not None:
+                preparation, paid = before, None
+            else:
+                if self.sample is None and budget_of(technique) is not None:
+                    self.kept.refuse_second(name)
+                preparation, paid = fit_preparation(
+                    self.split.train, self.schema, self.plan.prepare, technique
+                )
+        split = replace(
+            self.split,
+            train=preparation.apply(self.split.train),
+            control=preparation.apply(self.split.control),
+        )
+        schema = preparation.schema(self.schema).check(split.train)
+        return PreparedRows(split, schema, preparation, paid)
+
+    def _preparation_before(self, name: str) -> TablePreparation | None:
+        """Return the preparation that goes with what an earlier run fitted."""
+        for folder in self._folders_of(name):
+            found = preparation_in(folder)
+            if found is not None:
+                return found
+        return None
+
+    def _folders_of(self, name: str) -> list[Path]:
+        """Return the folders in which what was fitted from this plan and source stands."""
+        fingerprint = self._fingerprint(name, "fitted")
+        folders = [self.out / name, self.out / WORK_FOLDER / name / "release"]
+        if self.sample is None:
+            folders.append(self.kept.place(name, "model"))
+        return [
+            folder
+            for folder in folders
+            if (manifest(folder) or {}).get("fitted") == fingerprint
+            and is_complete(folder)
+            and not self.kept.is_given_up(name, folder)
+        ]
+
+    def made(self, name: str) -> Made:
+        """Return what a release's technique makes; what an earlier run fitted is used."""
         if name in self._kept:
             return self._kept[name]
         release = self.plan.release(name)
+        rows = self.prepared(name)
         if release.origin is None:
-            table, schema = self.split.train, self.schema
+            table, schema = rows.split.train, rows.schema
         else:
-            table, schema = self._made(release.origin).onward()
+            table, schema = self.made(release.origin).onward()
         fitted, columns = self._fitted_before(name)
         if fitted is None:
-            task = f"making {name!r}"
-            self.progress(task, 0, 1)
-            technique = release.built(self.plan.seed, self.plan.base)
-            check_delta(technique, table, schema)
-            fitted = fit(technique, table, schema, self.progress)
-            self.progress(task, 1, 1)
+            fitted = self._fit(name, rows, table, schema)
         seed = derived_seed(self.plan.seed, name, "sample")
         made = Made.of(fitted, table, schema, columns, rows=release.rows, seed=seed)
         # Held: what another release starts from, and what is being made.
@@ -187,18 +281,58 @@ class Workshop:
         self._kept[name] = made
         return made
 
+    def _fit(
+        self, name: str, rows: PreparedRows, table: pl.DataFrame, schema: Schema
+    ) -> Recoding | Generator:
+        """Learn a release's technique from its rows, under what is left of its budget."""
+        technique = self.plan.release(name).built(self.plan.seed, self.plan.base)
+        budget = budget_of(technique)
+        check_delta(technique, table, schema)
+        if budget is not None and self.sample is None:
+            self.kept.refuse_second(name, but=self.kept.place(name, "prepared"))
+        task = f"making {name!r}"
+        self.progress(task, 0, 1)
+        fitted = fit(rest_of(technique, self.plan.prepare), table, schema, self.progress)
+        if budget is not None and rows.paid is not None and isinstance(fitted, Generator):
+            fitted = with_preparation_charged(fitted, budget, rows.paid)
+        self.progress(task, 1, 1)
+        return fitted
+
     def _fitted_before(self, name: str) -> tuple[Recoding | Generator | None, list[str] | None]:
         """Return what an earlier run fitted, and the order of the columns that it released."""
-        fingerprint = self._fingerprint(name, with_evaluation=False)
-        for folder in (self.out / name, self.out / WORK_FOLDER / name / "release"):
-            found = manifest(folder)
-            if found is not None and found.get("made") == fingerprint and is_complete(folder):
-                return load_fitted(folder), found.get("columns")
+        for folder in self._folders_of(name):
+            fitted = load_fitted(folder)
+            if fitted is not None:
+                return fitted, (manifest(folder) or {}).get("columns")
         return None, None
+
+    def write_rows(self, name: str) -> Path:
+        """Make a release's rows and write them where an interrupted run goes on from."""
+        folder = self.out / WORK_FOLDER / name / "release"
+        self._write(self.made(name), name, folder)
+        return folder
+
+    def is_applied(self, name: str) -> bool:
+        """Return whether a release's rows are made, if not measured, from this plan and source."""
+        if self.finished(name) is not None:
+            return True
+        folder = self.out / WORK_FOLDER / name / "release"
+        found = manifest(folder)
+        fresh = found is not None and found.get("made") == self._fingerprint(name, "made")
+        return fresh and is_complete(folder)
+
+    def facts_of(self, name: str, part: Part) -> dict[str, str]:
+        """Return what decides about a kept part, for its manifest."""
+        decided = _DECIDES[part]
+        return {
+            decided: self._fingerprint(name, decided),
+            "source": self.facts.sha256,
+            "sfumato": __version__,
+        }
 
     def _write(self, made: Made, name: str, folder: Path) -> None:
         """Write data, schema and what was fitted, unless an earlier run did."""
-        fingerprint = self._fingerprint(name, with_evaluation=False)
+        fingerprint = self._fingerprint(name, "made")
         found = manifest(folder)
         if found is not None and found.get("made") == fingerprint and is_complete(folder):
             with disk_errors(folder):
@@ -209,7 +343,13 @@ class Workshop:
             folder.mkdir(parents=True)
         plan = self.plan.release(name)
         write_made(folder, made, f"data.{plan.format}", shuffle=self._order_of(plan))
-        write_manifest(folder, {"made": fingerprint, "columns": made.data.columns})
+        preparation = self.prepared(name).preparation
+        if preparation is not None:
+            with disk_errors(folder):
+                preparation.save(folder.parent / PREPARATION_FILE)
+        fitted = self._fingerprint(name, "fitted")
+        columns = made.data.columns
+        write_manifest(folder, {"made": fingerprint, "fitted": fitted, "columns": columns})
 
     def _order_of(self, plan: ReleasePlan) -> int | None:
         """Return the seed of the order of a release's rows, or None if it is the source's."""
@@ -227,9 +367,7 @@ class Workshop:
             self.plan.evaluation,
             target=released_name(self.facts.target, recodings),
             seed=self.plan.seed,
-            memory=FileMemory(
-                work / "learned", self._fingerprint(release.name, with_evaluation=False)
-            ),
+            memory=FileMemory(work / "learned", self._fingerprint(release.name, "made")),
             progress=self.progress,
         )
         self._learned[name] = evaluation.learned
@@ -239,32 +377,34 @@ class Workshop:
 
     def _recodings(self, name: str) -> tuple[Recoding, ...]:
         """Return the recodings on the way from the source to a release, in order."""
-        lineage = (self._made(release.name).recoding for release in self.plan.lineage(name))
+        lineage = (self.made(release.name).recoding for release in self.plan.lineage(name))
         return tuple(recoding for recoding in lineage if recoding is not None)
 
     def _compared(self, name: str, made: Made, recodings: Sequence[Recoding]) -> Compared:
         columns = made.data.columns
-        real = self._in_its_words(self.split.train, recodings).select(columns)
+        rows = self.prepared(name)
+        split, schema = rows.split, rows.schema
+        real = self._in_its_words(split.train, schema, recodings).select(columns)
         notes = []
-        control = self.split.control if self.split.control.height else None
+        control = split.control if split.control.height else None
         if control is not None:
-            control = self._in_its_words(control, recodings).select(columns)
-            if control.height < self.split.control.height:
-                left_out = self.split.control.height - control.height
+            control = self._in_its_words(control, schema, recodings).select(columns)
+            if control.height < split.control.height:
+                left_out = split.control.height - control.height
                 notes.append(
-                    f"{left_out:,} of {self.split.control.height:,} control rows are suppressed by "
+                    f"{left_out:,} of {split.control.height:,} control rows are suppressed by "
                     "the recoding, so that this release was tested on the others only."
                 )
             control = control if control.height else None
         synthetic = made.generator is not None
-        origins = None if synthetic else self._origin_rows(recodings)
+        origins = None if synthetic else self._origin_rows(rows, recodings)
         lineage = self.plan.lineage(name)
         people = RealPeople.of(
-            self.split.train if origins is None else origins.rows,
-            self.split.control,
-            self.schema,
+            split.train if origins is None else origins.rows,
+            split.control,
+            schema,
             all_changes(recodings) if recodings else None,
-            remaker(lineage[0].built(self.plan.seed, self.plan.base), self.schema)
+            remaker(lineage[0].built(self.plan.seed, self.plan.base), schema)
             if len(lineage) == 1
             else None,
         )
@@ -282,22 +422,23 @@ class Workshop:
             self._order_of(self.plan.release(name)),
         )
 
-    def _origin_rows(self, recodings: Sequence[Recoding]) -> Origins:
-        """Return the rows of the source that a release holds, as they are in the source."""
-        rows = source = self.split.train
-        schema = self.schema
+    def _origin_rows(self, prepared: PreparedRows, recodings: Sequence[Recoding]) -> Origins:
+        """Return the rows of the source that a release holds, as they went into it."""
+        rows = source = prepared.split.train
+        schema = prepared.schema
         for recoding in recodings:
             source = source.filter(recoding.kept_rows(rows))
             rows, schema = Made.of(recoding, rows, schema).onward()
-        return Origins.of(source, self.schema, all_changes(recodings))
+        return Origins.of(source, prepared.schema, all_changes(recodings))
 
-    def _in_its_words(self, rows: pl.DataFrame, recodings: Sequence[Recoding]) -> pl.DataFrame:
+    def _in_its_words(
+        self, rows: pl.DataFrame, schema: Schema, recodings: Sequence[Recoding]
+    ) -> pl.DataFrame:
         """Return real rows as a release writes them, but without what is done by chance.
 
         The rows it was made from and the control rows go the same way: two that differ by what
         chance did to the one of them could not be compared.
         """
-        schema = self.schema
         for recoding in (one.without_chance() for one in recodings):
             if not recoding.kept_rows(rows).any():
                 return recoding.recode(rows)
@@ -318,7 +459,14 @@ class Workshop:
             step_of(step.name, step.built(self.plan.seed, self.plan.base), self.plan.base)
             for step in self.plan.lineage(name)
         )
-        certificate = write_certificate(folder, certify(name, made, origin, steps))
+        rows = self.prepared(name)
+        prepared: tuple[str, ...] = ()
+        if rows.preparation is not None:
+            prepared = rows.preparation.describe()
+            told = rows.preparation.to_dict()
+            steps = (Step(self.plan.lineage(name)[0].name, PREPARE, told), *steps)
+        further = spent_words(self.kept.before(name)) if self.sample is None else ()
+        certificate = write_certificate(folder, certify(name, made, origin, steps, further))
         verification = verify(folder)
         broken = [one for one in verification.broken if one.code not in _MEASURED_ONLY]
         if broken:
@@ -329,7 +477,7 @@ class Workshop:
         if made.recoding is not None:
             seed = derived_seed(self.plan.seed, "invented")
             columns = made.data.columns
-            invented = invent(self.split.train, self.schema, recodings, columns, seed=seed)
+            invented = invent(rows.split.train, rows.schema, recodings, columns, seed=seed)
         release = StudyRelease(
             name=name,
             why=plan.why,
@@ -338,8 +486,8 @@ class Workshop:
             folder=name,
             data_file=f"data.{plan.format}",
             synthetic=made.generator is not None,
-            changes=self._changes(recodings),
-            learned=() if made.generator is None else made.generator.describe(),
+            changes=self._changes(rows.schema, recodings),
+            learned=() if made.generator is None else (*prepared, *made.generator.describe()),
             invented=invented,
             certificate=certificate,
             verification=verification,
@@ -349,8 +497,8 @@ class Workshop:
         put_in_place(folder, self.out / name)
         return release
 
-    def _changes(self, recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
-        order = {column: position for position, column in enumerate(self.schema.columns)}
+    def _changes(self, schema: Schema, recodings: Sequence[Recoding]) -> tuple[ColumnChange, ...]:
+        order = {column: position for position, column in enumerate(schema.columns)}
         return tuple(sorted(all_changes(recodings), key=lambda change: order[change.column]))
 
     def _write_evidence(self, release: StudyRelease, folder: Path, fingerprint: str) -> None:
@@ -363,19 +511,36 @@ class Workshop:
         write_text(folder / "plan.toml", alone.to_toml())
         study = Study(alone, self.out, self.facts, (release,), __version__)
         write_text(folder / "report.html", render_study(study))
-        made = self._fingerprint(release.name, with_evaluation=False)
-        columns = list(release.certificate.columns)
-        write_manifest(folder, {"made": made, "columns": columns, "fingerprint": fingerprint})
+        made = self._fingerprint(release.name, "made")
+        facts = {
+            "made": made,
+            "fitted": self._fingerprint(release.name, "fitted"),
+            "columns": list(release.certificate.columns),
+            "fingerprint": fingerprint,
+        }
+        write_manifest(folder, facts)
 
-    def _fingerprint(self, name: str, *, with_evaluation: bool) -> str:
-        """Return the hash of everything that decides about a release's bytes."""
+    def _fingerprint(self, name: str, part: _Decided) -> str:
+        """Return the hash of everything that decides about a part of a release.
+
+        Of what was fitted nothing decides that is done with it only afterwards, such as how many
+        rows are drawn: to draw more is not to ask the people again.
+        """
         plan = self.plan.only(name).to_dict()
         plan["source"].pop("path", None)  # the bytes count, not where they lie
         plan.pop("name")
-        if not with_evaluation:
+        if part != "evaluated":
             plan.pop("evaluation")
             for release in plan["release"]:
                 release.pop("why", None)
+        if part in ("prepared", "fitted"):
+            for release in plan["release"]:
+                for key in ("rows", "format", "shuffle"):
+                    release.pop(key, None)
+        if part == "prepared":
+            plan["release"] = [
+                {key: plan["release"][0].get(key) for key in ("budget", "insecure_seed")}
+            ]
         decides: dict[str, object] = {
             "plan": plan,
             "source": self.facts.sha256,
