@@ -169,6 +169,19 @@ def test_bounded_range_loss_covers_every_pair_of_its_family(epsilon):
         assert worst <= composed_delta(loss, at) <= worst * (1 + 1e-3) + 1e-5
 
 
+@pytest.mark.parametrize("epsilon", [0.05, 0.5, 2.0, 8.0])
+def test_the_mu_of_a_bounded_range_covers_its_exact_profile_and_no_less_would(epsilon):
+    """Against the greatest delta over t in closed form (Dong, Durfee & Rogers 2020, Lemma 3.4)."""
+    mu = math.sqrt(Cost.bounded_range(epsilon).mu_squared)
+    assert mu == pytest.approx(pure_mu(epsilon / 2), rel=1e-12)
+    at = np.linspace(-0.99 * epsilon, 0.999 * epsilon, 400)
+    exact = np.expm1((at - epsilon) / 2) ** 2 / -math.expm1(-epsilon)
+    claimed = np.array([gdp_delta(mu, one) for one in at])
+    assert (claimed >= exact - 1e-14).all()
+    less = np.array([gdp_delta(0.995 * mu, one) for one in at])
+    assert (less < exact).any()
+
+
 def test_many_exponential_mechanisms_together_by_zcdp():
     # rho = 100 * 0.1**2 / 8 = 0.125
     found = epsilon_bounds([(Cost.bounded_range("0.1"), 100)], 1e-6)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         RandomizedResponse,
     )
     from sfumato.privacy.differential.rationals import rational, rounded_down, rounded_up
+    from sfumato.privacy.differential.renyi import renyi_epsilon, sampled_gaussian_renyi
     from sfumato.privacy.differential.samplers import (
         bernoulli,
         bernoulli_exp,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         uniform_below,
     )
     from sfumato.privacy.differential.sparse_vector import Questions, SparseVector
+    from sfumato.privacy.differential.subsampling import SampledGaussian, sampled_gaussian
 
 _HOMES = {
     "budget": ("Budget", "CountSensitivity", "Share"),
@@ -78,6 +80,7 @@ _HOMES = {
     "random_words": ("RandomWords",),
     "randomized_response": ("EstimatedCounts", "RandomizedResponse"),
     "rationals": ("rational", "rounded_down", "rounded_up"),
+    "renyi": ("renyi_epsilon", "sampled_gaussian_renyi"),
     "samplers": (
         "bernoulli",
         "bernoulli_exp",
@@ -88,6 +91,7 @@ _HOMES = {
         "uniform_below",
     ),
     "sparse_vector": ("Questions", "SparseVector"),
+    "subsampling": ("SampledGaussian", "sampled_gaussian"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -111,6 +115,7 @@ __all__ = [
     "RandomWords",
     "RandomizedResponse",
     "ReportNoisyMax",
+    "SampledGaussian",
     "Share",
     "SparseVector",
     "Spent",
@@ -128,8 +133,11 @@ __all__ = [
     "geometric",
     "permutation",
     "rational",
+    "renyi_epsilon",
     "rounded_down",
     "rounded_up",
+    "sampled_gaussian",
+    "sampled_gaussian_renyi",
     "uniform_below",
     "zcdp_delta",
     "zcdp_epsilon",

@@ -330,9 +330,10 @@ class Share:
     def exponential_epsilon(self) -> Fraction:
         """The epsilon of an exponential mechanism, rounded down.
 
-        Twice :attr:`epsilon` under zCDP, where a bounded range costs a quarter.
+        Twice :attr:`epsilon` but for pure differential privacy: a bounded range costs what a pure
+        mechanism of half its epsilon does.
         """
-        return 2 * self.epsilon if self._by_rho else self.epsilon
+        return self.epsilon if self.budget.pure else 2 * self.epsilon
 
     @property
     def _by_rho(self) -> bool:

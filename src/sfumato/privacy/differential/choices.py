@@ -110,7 +110,8 @@ class PermuteAndFlip(_Choice):
     -----
     R. McKenna, D. Sheldon, "Permute-and-flip: a new mechanism for differentially private
     selection", NeurIPS 2020, Algorithm 1. The best candidate always survives, so one pass is
-    enough. It is charged as pure epsilon: under zCDP four times the exponential mechanism's.
+    enough. It is charged as pure epsilon: under zCDP and Gaussian differential privacy four times
+    the exponential mechanism's.
 
     Examples
     --------

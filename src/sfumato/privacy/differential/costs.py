@@ -24,13 +24,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from sfumato.errors import PlanError
 from sfumato.privacy.differential import conversions
 from sfumato.privacy.differential.rationals import Number, rational
+from sfumato.privacy.differential.renyi import ORDERS, renyi_epsilon, sampled_gaussian_renyi
 
 __all__ = ["SLACK", "Accounting", "Cost", "Priced", "epsilon_bounds", "rounding_variance"]
 
-Accounting: TypeAlias = Literal["best", "pure", "zcdp", "gdp", "pld"]
+Accounting: TypeAlias = Literal["best", "pure", "zcdp", "gdp", "rdp", "pld"]
 
 #: Epsilon, and share of delta, that each charge adds where the Gaussian formula is used.
 SLACK = 1e-13
@@ -44,7 +48,8 @@ _INFLATION = 8e-5  # of the variance of the loss by the grid, times 4
 class Cost:
     """The privacy that one answer costs; exact rational numbers.
 
-    Made by :meth:`pure`, :meth:`bounded_range`, :meth:`gaussian` and :meth:`approximate`.
+    Made by :meth:`pure`, :meth:`bounded_range`, :meth:`gaussian`, :meth:`sampled_gaussian` and
+    :meth:`approximate`.
 
     Parameters
     ----------
@@ -57,13 +62,16 @@ class Cost:
         length), and the noise.
     delta
         The probability that the rest does not hold.
+    rate
+        Of a discrete Gaussian on a sample: the probability with which a person is in it.
     """
 
-    kind: Literal["pure", "bounded range", "gaussian", "approximate"]
+    kind: Literal["pure", "bounded range", "gaussian", "sampled gaussian", "approximate"]
     epsilon: Fraction | None = None
     sensitivity_squared: Fraction | None = None
     sigma_squared: Fraction | None = None
     delta: Fraction = Fraction(0)
+    rate: Fraction | None = None
 
     @classmethod
     def pure(cls, epsilon: Number, delta: Number = 0) -> Cost:
@@ -88,6 +96,25 @@ class Cost:
         )
 
     @classmethod
+    def sampled_gaussian(
+        cls, sensitivity_squared: Number, sigma_squared: Number, rate: Number
+    ) -> Cost:
+        """Return the cost of discrete Gaussian noise on integers summed over a Poisson sample.
+
+        For neighbours by the presence of one person (:mod:`.renyi`). Of the bounds only that of
+        Renyi divergences gains from the sampling; the others count it as if all were looked at.
+        """
+        probability = _positive(rate)
+        if probability > 1:
+            raise PlanError(f"a sampling rate is at most 1, not {rate}")
+        return cls(
+            "sampled gaussian",
+            sensitivity_squared=_positive(sensitivity_squared),
+            sigma_squared=_positive(sigma_squared),
+            rate=probability,
+        )
+
+    @classmethod
     def approximate(cls, epsilon: Number, delta: Number) -> Cost:
         """Return the cost of an answer of which nothing is known but its epsilon and delta."""
         return cls("approximate", epsilon=_positive(epsilon), delta=_delta(delta))
@@ -106,11 +133,30 @@ class Cost:
 
     @property
     def mu_squared(self) -> float:
-        """The squared mu of Gaussian differential privacy, beside delta and :data:`SLACK`."""
+        """The squared mu of Gaussian differential privacy, beside delta and :data:`SLACK`.
+
+        Of a bounded range of epsilon it is that of a pure epsilon / 2. With losses between
+        t - epsilon and t, no pair of distributions is further apart than two outcomes of the losses
+        t - epsilon and t, whose probabilities p and q differ by epsilon in log odds: of all
+        likelihood ratios in an interval with mean 1 the two ends are spread most (Dong, Durfee &
+        Rogers, ICML 2020, for the range). The mu of such a pair is the distance of the normal
+        quantiles of p and q. The quantile as a function of the log odds is steepest at 0, and the
+        less steep the further away, since the logistic distribution has the heavier tails (van
+        Zwet, 1964); so over stretches of length epsilon it rises most over the one about 0: from
+        -epsilon / 2 to epsilon / 2, the two outcomes of randomized response of epsilon / 2.
+        """
         if self.epsilon is not None:
-            return conversions.pure_mu(float(self.epsilon)) ** 2
+            pure = self.epsilon / (2 if self.kind == "bounded range" else 1)
+            return conversions.pure_mu(float(pure)) ** 2
         rest = self._variance - rounding_variance(self._squared)
         return float(self._squared / rest) if rest > 0 else math.inf
+
+    @property
+    def renyi(self) -> npt.NDArray[np.float64]:
+        """The Renyi divergence at each of :data:`.renyi.ORDERS`, beside :attr:`delta`."""
+        if self.rate is not None:
+            return sampled_gaussian_renyi(float(self.rate), float(self._squared / self._variance))
+        return float(self.rho) * np.array(ORDERS, dtype=np.float64)
 
     @property
     def _squared(self) -> Fraction:
@@ -127,11 +173,12 @@ class Cost:
             text += " (bounded range)" if self.kind == "bounded range" else ""
         else:
             text = f"rho {float(self.rho):.4g} (mu {math.sqrt(2 * self.rho):.4g})"
+        text += f" on a sample of {float(self.rate):.4g}" if self.rate else ""
         return text + (f", delta {float(self.delta):.3g}" if self.delta else "")
 
     def to_dict(self) -> dict[str, str]:
         """Return the cost as texts, exact: a rational number as "p/q"."""
-        names = ("epsilon", "sensitivity_squared", "sigma_squared", "delta")
+        names = ("epsilon", "sensitivity_squared", "sigma_squared", "delta", "rate")
         values = {name: getattr(self, name) for name in names}
         return {"kind": self.kind, **{n: str(v) for n, v in values.items() if v}}
 
@@ -143,6 +190,7 @@ class Cost:
             "pure": cls.pure,
             "bounded range": cls.bounded_range,
             "gaussian": cls.gaussian,
+            "sampled gaussian": cls.sampled_gaussian,
             "approximate": cls.approximate,
         }
         try:
@@ -183,8 +231,10 @@ def epsilon_bounds(
     Returns
     -------
     dict
-        Of "pure" (epsilons added), "zcdp", "gdp" and "pld" (the privacy loss distribution) those
-        that apply. Empty if the charges' own deltas exceed delta.
+        Of "pure" (epsilons added), "zcdp", "gdp", "rdp" (Renyi divergences at integer orders;
+        among the best only if a sample was looked at, as "zcdp" is no worse for all else) and "pld"
+        (the privacy loss distribution; of no samples) those that apply. Empty if the charges' own
+        deltas exceed delta.
     """
     own = float(sum((cost.delta * times for cost, times in charges), Fraction(0)))
     rest = delta - own
@@ -204,6 +254,12 @@ def epsilon_bounds(
         mu = math.sqrt(sum(cost.mu_squared * times for cost, times in charges))
         slack = SLACK * sum(times for _, times in charges)
         found["gdp"] = conversions.gdp_epsilon(mu, rest * (1 - slack)) + slack
+    sampled = any(cost.rate is not None for cost, _ in charges)
+    if rest > 0 and ("rdp" in wanted or (sampled and accounting == "best")):
+        divergences = sum(cost.renyi * times for cost, times in charges)
+        found["rdp"] = renyi_epsilon(np.asarray(divergences), rest)
+    if sampled:
+        return found
     if rest > 0 and "pld" in wanted and not any(value <= enough for value in found.values()):
         found["pld"] = _numeric(charges, rest)
     return found

@@ -20,6 +20,7 @@ _NAMES = {
     "pure": "sum of epsilons",
     "zcdp": "zero-concentrated differential privacy",
     "gdp": "Gaussian differential privacy",
+    "rdp": "Renyi divergences",
     "pld": "privacy loss distribution",
 }
 
@@ -68,7 +69,7 @@ class Spent:
     limit
         Of the budget; infinite without a promise.
     bound
-        Which bound gave it: "pure", "zcdp", "gdp" or "pld"; "none" if none holds.
+        Which bound gave it: "pure", "zcdp", "gdp", "rdp" or "pld"; "none" if none holds.
     delta
         Spent by thresholds and other answers with a delta of their own.
     """
@@ -208,10 +209,11 @@ class Ledger:
     def records(self) -> list[dict[str, Any]]:
         """Return one row a charge, for a table or a picture.
 
-        ``share`` is the charge's part of all rho spent; ``cumulated`` what was spent after it in
-        the budget's measure.
+        ``share`` is the charge's part of all divergence of order 2, which is that of all rho but
+        for sums over samples, whose rho knows nothing of the sampling; ``cumulated`` what was spent
+        after it in the budget's measure.
         """
-        total = float(sum(cost.rho * times for cost, times in self._priced()))
+        total = sum(float(cost.renyi[0]) * times for cost, times in self._priced())
         rows = []
         for number, one in enumerate(self._charges):
             rho = float(one.cost.rho * one.times)
@@ -226,7 +228,7 @@ class Ledger:
                     "scale": one.facts.get("scale", ""),
                     "rho": rho,
                     "delta": float(one.cost.delta * one.times),
-                    "share": rho / total,
+                    "share": float(one.cost.renyi[0]) * one.times / total,
                     "cumulated": after.amount,
                     "bound": after.bound,
                 }
