@@ -8,7 +8,15 @@ The noise is drawn from a seed, so that a line can be had again; a release is ma
     python benchmarks/private_synthesis.py --data FOLDER --tables adult --epsilons 0.1 0.5 1 3 10
 
 A technique is a line for each epsilon; ``--set`` holds for those that have the setting.
-Printed are medians over ``--seeds`` fits, each with a draw of its own.
+Printed are medians over ``--seeds`` fits, each with a draw of its own; the memory is that of a
+process that fits once; below stand the goals, and each figure in units of its goal.
+
+``--peers`` puts others beside: each in an environment of its own, in ``--environments`` or made
+by ``--install``, cut off after ``--cap`` seconds of wall time, one seed each. Then all, ours too,
+learn the cells of one public grid. A ratio is a figure of a peer over that of our best line::
+
+    python benchmarks/private_synthesis.py --data FOLDER --tables adult --epsilons 1 \\
+        --peers "mbi MST" "mbi AIM" "dpmm MST" --environments PEERS --install
 """
 
 from __future__ import annotations
@@ -16,6 +24,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import multiprocessing
+import resource
+import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -23,15 +34,19 @@ from statistics import median
 from typing import Any
 
 import polars as pl
+from peers.bench import Bench
+from peers.synthesis_bench import PEERS, PublicGrid, drawn_by
 from synthesize import COLUMNS, TABLES, Judge, Table, line
 
 from sfumato.privacy.differential import Budget
 from sfumato.synthesis.private import DPLatentFactor
 from sfumato.synthesis.private.marginals import DPMarginals
+from sfumato.synthesis.private.neural import DPVariationalAutoencoder
 
-TECHNIQUES: dict[str, type[DPLatentFactor | DPMarginals]] = {
+TECHNIQUES: dict[str, type[DPLatentFactor | DPMarginals | DPVariationalAutoencoder]] = {
     "dp-latent-factor": DPLatentFactor,
     "dp-marginals": DPMarginals,
+    "dp-vae": DPVariationalAutoencoder,
 }
 NUMBERS: dict[str, dict[str, tuple[float, float, float]]] = {
     "Adult": {
@@ -70,6 +85,108 @@ def domain(table: Table) -> dict[str, Any]:
     return said
 
 
+# what is asked of the best line, at least or at most
+GOALS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
+    ("Adult", "1"): {
+        "asked": {
+            "AUROC": 0.895,
+            "TVD2": 0.030,
+            "TVD3": 0.079,
+            "corr": 0.025,
+            "cpu": 30,
+            "MB": 600,
+        },
+        "M1": {
+            "AUROC": 0.900,
+            "TVD2": 0.026,
+            "TVD3": 0.070,
+            "L1 3": 0.19,
+            "corr": 0.020,
+            "F1": 0.65,
+        },
+    },
+    ("Adult", "0.1"): {"M3": {"AUROC": 0.85, "TVD2": 0.045}},
+    # within 2 % of the best peer at epsilon 1
+    ("Adult", "0.5"): {
+        "M3": {"AUROC": 0.869, "TVD2": 0.0357, "TVD3": 0.0806, "L1 3": 0.219, "corr": 0.051}
+    },
+    ("Diabetes", "1"): {
+        "asked": {"AUROC": 0.976, "L1 2": 0.047, "L1 3": 0.127, "corr": 0.018, "TVD1": 0.010},
+        "M2": {"AUROC": 0.977, "L1 2": 0.038, "L1 3": 0.105, "corr": 0.015, "TVD1": 0.006},
+    },
+}
+
+
+def how_far(table: str, epsilon: str, figures: dict[str, float]) -> list[str]:
+    """Return a line for each goal: a figure and what was asked of it."""
+    found = []
+    for name, goal in GOALS.get((table, epsilon), {}).items():
+        parts = []
+        for column, wanted in goal.items():
+            more_is_better = column in ("AUROC", "F1")
+            value = figures.get(column, float("nan"))
+            kept = value >= wanted if more_is_better else value <= wanted
+            parts.append(f"{column} {value:.4g} {'keeps' if kept else 'MISSES'} {wanted:g}")
+        found.append(f"    {name}: " + ", ".join(parts))
+    return found
+
+
+def peak_memory(kind: str, settings: dict[str, Any], data: Path, table: str, epsilon: str) -> float:
+    """Return the peak memory in MB of a fresh process that fits and draws once."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak, (kind, settings, data, table, epsilon))
+
+
+def _peak(kind: str, settings: dict[str, Any], data: Path, table: str, epsilon: str) -> float:
+    read = TABLES[table](data)
+    n = read.train.height
+    technique = TECHNIQUES[kind](
+        budget=Budget(epsilon=epsilon, delta=Fraction(1, n**2)),
+        domain=domain(read),
+        insecure_seed=0,
+        **settings,
+    )
+    technique.fit(read.train, read.schema).sample(n, seed=0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def beside_peers(arguments: argparse.Namespace, table: Table, judge: Judge) -> None:
+    """Print ours and the peers on one public grid, and the ratios."""
+    grid = PublicGrid(table)
+    cells, n = grid.coded(), table.train.height
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(
+            arguments.data, Path(folder), arguments.environments, arguments.cap, 1, threads=1
+        )
+        for name in arguments.peers if arguments.install else ():
+            bench.install(PEERS[name])
+        for epsilon in arguments.epsilons:
+            print(f"epsilon {epsilon}, all on the public grid")
+            lines: dict[str, dict[str, float]] = {}
+            for kind in arguments.techniques:
+                since = time.process_time()
+                model = TECHNIQUES[kind](
+                    budget=Budget(epsilon=epsilon, delta=Fraction(1, n**2)),
+                    domain=grid.domain(),
+                    insecure_seed=0,
+                ).fit(cells, table.schema)
+                drawn = model.sample(n, seed=0)
+                spent = time.process_time() - since
+                lines[kind] = {**judge.figures(grid.decoded(drawn, 0)), "cpu": spent}
+                print(line(kind, lines[kind]), flush=True)
+            ours = max(lines.values(), key=lambda one: one["AUROC"])
+            for name in arguments.peers:
+                run, drawn_rows = drawn_by(bench, PEERS[name], grid, float(epsilon), 1 / n**2)
+                if drawn_rows is None:
+                    print(f"{name:16} {run.failure}", flush=True)
+                    continue
+                told = {**judge.figures(drawn_rows), "cpu": run.times["job"]}
+                told["MB"] = run.peak * 1000
+                print(line(name, told))
+                ratios = {key: told[key] / ours[key] for key in ours if ours[key]}
+                print(line("  over ours", ratios), flush=True)
+
+
 def main() -> None:
     """Read the command line, fit, draw and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -79,6 +196,11 @@ def main() -> None:
     parser.add_argument("--epsilons", nargs="+", default=["0.1", "0.5", "1", "3", "10"])
     parser.add_argument("--seeds", type=int, default=5, help="fits of which the median is told")
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE, a setting")
+    parser.add_argument("--no-memory", action="store_true", help="skip the memory measurement")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=[])
+    parser.add_argument("--environments", type=Path, help="folder of the peers' environments")
+    parser.add_argument("--install", action="store_true", help="make the environments")
+    parser.add_argument("--cap", type=float, default=240, help="seconds that a peer may take")
     arguments = parser.parse_args()
     settings = {
         key: json.loads(value) for key, _, value in (one.partition("=") for one in arguments.set)
@@ -89,6 +211,9 @@ def main() -> None:
         n = table.train.height
         print(f"\n{table.name}: {n:,} training rows, {table.train.width} columns")
         print(f"{'':16}" + " ".join(f"{column:>8}" for column in COLUMNS))
+        if arguments.peers:
+            beside_peers(arguments, table, judge)
+            continue
         for epsilon, kind in itertools.product(arguments.epsilons, arguments.techniques):
             if kind == arguments.techniques[0]:
                 print(f"epsilon {epsilon}")
@@ -105,7 +230,10 @@ def main() -> None:
                 spent = time.process_time() - since
                 runs.append({**judge.figures(drawn), "cpu": spent})
             told = {key: median(run[key] for run in runs) for key in runs[0]}
-            print(line(kind, told), flush=True)
+            if not arguments.no_memory:
+                told["MB"] = peak_memory(kind, chosen, arguments.data, name, epsilon)
+            print(line(kind, told))
+            print(*how_far(table.name, epsilon, told), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

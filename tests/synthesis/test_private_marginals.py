@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from tests.synthesis.private_people import BUDGET, DOMAIN, SCHEMA, people
 
 from sfumato.errors import DataError, PlanError, SchemaError
 from sfumato.privacy.differential.budget import Budget
-from sfumato.privacy.differential.choices import ExponentialMechanism, PermuteAndFlip
+from sfumato.privacy.differential.choices import ExponentialMechanism
 from sfumato.privacy.differential.conversions import gdp_mu
 from sfumato.synthesis import Generator
 from sfumato.synthesis.private import noisy_counting
@@ -21,28 +22,10 @@ from sfumato.synthesis.private.marginals.candidates import (
     resolutions,
     workload_sets,
 )
+from sfumato.synthesis.private.marginals.tilting import apart
 from sfumato.table import Schema
 
-DOMAIN = {"age": (0, 100, 1), "sex": ["F", "M"], "dose": (0, 20, 0.05), "ill": [False, True]}
-SCHEMA = Schema(target="ill", rest="other")
-BUDGET = Budget(epsilon=1, delta="1e-7")
 QUICK = {"rounds": 3, "cells": 8}
-
-
-def people(n=6000, seed=0):
-    random = np.random.default_rng(seed)
-    sex = random.random(n) < 0.4
-    age = np.clip(np.rint(random.normal(45 + 15 * sex, 15, n)), 0, 100).astype(int)
-    ill = random.random(n) < 1 / (1 + np.exp(-(age - 60) / 6))
-    dose = np.where(random.random(n) < 0.4, 7.35, np.round(random.gamma(4, 2, n) / 0.05) * 0.05)
-    return pl.DataFrame(
-        {
-            "age": age,
-            "sex": np.where(sex, "M", "F"),
-            "dose": np.clip(np.round(dose, 2), 0, 20),
-            "ill": ill,
-        }
-    ).with_columns(age=pl.when(pl.Series(random.random(n) < 0.1)).then(None).otherwise("age"))
 
 
 def fit(table, schema=SCHEMA, **settings):
@@ -103,8 +86,7 @@ def test_every_way_to_state_a_budget_is_spent_to_the_full(table, budget):
     spent = model.account.spent
     assert 0.98 * spent.limit < spent.amount <= spent.limit
     kinds = {one.mechanism for one in model.account.charges if "choice" in one.label}
-    by_rho = budget.rho is not None or budget.accounting == "zcdp"
-    assert kinds == {"exponential" if by_rho else "permute-and-flip"}
+    assert kinds == {"exponential"}
 
 
 def test_no_seed_no_repetition_and_a_seed_is_stamped(table):
@@ -173,9 +155,9 @@ def recorded(monkeypatch):
         scored.append((np.asarray(data).copy(), self.sensitivity, self.monotonic))
         return choices[place]
 
-    released = PermuteAndFlip.release
+    released = ExponentialMechanism.release
     monkeypatch.setattr(noisy_counting.NoisyCounting, "noised", noised)
-    monkeypatch.setattr(PermuteAndFlip, "release", chosen)
+    monkeypatch.setattr(ExponentialMechanism, "release", chosen)
     return calls, scored
 
 
@@ -303,6 +285,49 @@ def test_the_mechanisms_are_charged_before_the_table_is_compared(table, monkeypa
         fit(table)
 
 
+def test_pairs_beyond_the_tree_are_measured_once_and_bend_the_model(table):
+    """Nothing may lie in a clique together: all ties are then held by tilts alone."""
+    given = {"budget": Budget(epsilon=20, delta="1e-7"), "max_cells": 1}
+    model, without = fit(table, **given), fit(table, beyond=0, **given)
+    assert "bent to 6 pairs of columns beyond" in model.model.described
+    assert not without.model.tilts
+    label = "pairs of columns that no clique holds"
+    assert [one.times for one in model.account.charges if one.label == label] == [6]
+    assert model.account.spent.amount == pytest.approx(20, rel=1e-3)
+    rows, alone = model.sample(6000, seed=1), without.sample(6000, seed=1)
+
+    def tie(sample):
+        ill = sample.filter("ill")["age"].mean() - sample.filter(~pl.col("ill"))["age"].mean()
+        return ill, sample.group_by("sex").agg(pl.mean("age")).sort("sex")["age"].diff()[1]
+
+    assert tie(rows) == pytest.approx(tie(table), abs=2)
+    assert tie(alone) == pytest.approx((0, 0), abs=2)
+    assert (rows["dose"] == 7.35).mean() == pytest.approx((table["dose"] == 7.35).mean(), abs=0.03)
+    again = MarginalsGenerator.from_dict(model.to_dict())
+    assert_frame_equal(again.sample(500, seed=2), model.sample(500, seed=2))
+    given_old = model.sample(500, seed=2, given={"ill": True})
+    assert given_old["ill"].all()
+    assert given_old["age"].mean() > table["age"].mean() + 10
+
+
+def test_the_pairs_that_are_paid_for_at_last_are_those_in_no_clique_if_they_are_the_most(table):
+    met = set()
+    for given in ({"rounds": 1}, {"rounds": 6}, {"max_cells": 1}):
+        model = fit(table, **given)
+        label = "pairs of columns that no clique holds"
+        paid = sum(one.times for one in model.account.charges if one.label == label)
+        beyond = len(apart(model.model.tree))
+        assert paid == (beyond if beyond > 3 else 0)
+        assert 0.98 < model.account.spent.amount <= 1
+        met.add(paid > 0)
+    assert met == {True, False}
+
+
+def test_shares_that_leave_nothing_for_chosen_marginals_are_refused():
+    with pytest.raises(PlanError, match="all three together below 1"):
+        DPMarginals(budget=BUDGET, domain=DOMAIN, beyond="0.9")
+
+
 # structural zeros, public rows
 
 
@@ -356,12 +381,13 @@ def test_public_rows_are_where_the_model_departs_from(tmp_path):
         ]
 
     real = ties(public)
+    given = {"budget": small, "rounds": 1, "beyond": 0}
     # one measurement cannot teach both
     far = {
         name: max(
             abs(a - b)
             for a, b in zip(
-                ties(fit(table, public=file, budget=small, rounds=1).sample(6000, seed=1)),
+                ties(fit(table, public=file, **given).sample(6000, seed=1)),
                 real,
                 strict=True,
             )

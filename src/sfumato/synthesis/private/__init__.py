@@ -5,15 +5,8 @@ hidden variables is fitted to the noisy counts alone, so that it and all that is
 be published.
 """
 
-from sfumato.synthesis.private.combining import CombinedEstimate, combine
 from sfumato.synthesis.private.latent_factor import DPLatentFactor
 from sfumato.synthesis.private.latent_generator import LatentFactorGenerator
 from sfumato.synthesis.private.local_factor import LocalLatentFactor
 
-__all__ = [
-    "CombinedEstimate",
-    "DPLatentFactor",
-    "LatentFactorGenerator",
-    "LocalLatentFactor",
-    "combine",
-]
+__all__ = ["DPLatentFactor", "LatentFactorGenerator", "LocalLatentFactor"]

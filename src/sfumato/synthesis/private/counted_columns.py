@@ -113,7 +113,7 @@ def counted_columns(
     dtypes = {name: kept_dtype(table.schema[name], name) for name in names}
     declared = declared_domain(domain, schema, dtypes, complete=discover == 0)
     # noise is chosen by looking at noisy counts: only a bound that allows for it may be used
-    if budget.accounting in ("best", "pld"):
+    if budget.accounting in ("best", "pld", "rdp"):
         budget = budget.model_copy(update={"accounting": "gdp" if budget.rho is None else "zcdp"})
     counting = NoisyCounting(Ledger(budget, RandomWords(insecure_seed)))
     rows = bounded(table, schema.person, budget.rows_per_person, counting.ledger.words)

@@ -27,7 +27,6 @@ from sfumato.privacy.differential.rationals import Rational
 from sfumato.progress import Progress, silent
 from sfumato.synthesis.private.cells import Cells, nearest_shares
 from sfumato.synthesis.private.copula_factor import CopulaFactor, fit_copula_factor
-from sfumato.synthesis.private.counted_columns import counted_columns
 from sfumato.synthesis.private.histograms import Histogram
 from sfumato.synthesis.private.latent_generator import (
     LatentFactorGenerator,
@@ -38,7 +37,7 @@ from sfumato.synthesis.private.mixture_fitting import NoisyMarginals, fit_mixtur
 from sfumato.synthesis.private.noisy_counting import NoisyCounting
 from sfumato.synthesis.private.pair_counts import PairBudget, noisy_marginals
 from sfumato.synthesis.private.posterior import posterior_draws
-from sfumato.synthesis.private.private_synthesizer import PrivateSynthesizer
+from sfumato.synthesis.private.private_synthesizer import CountingSynthesizer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,7 +52,7 @@ _STEPS = (100, 2000)
 _MOST_VALUES = 10  # of a target within whose values pairs are counted
 
 
-class DPLatentFactor(PrivateSynthesizer):
+class DPLatentFactor(CountingSynthesizer):
     """Learn noisy marginals under a total budget, and hidden classes that explain them.
 
     Parameters
@@ -111,17 +110,13 @@ class DPLatentFactor(PrivateSynthesizer):
     """
 
     model: Literal["latent class", "copula"] = "latent class"
-    cells: int = Field(default=32, ge=4, le=256)
-    singles: Rational = Fraction(3, 20)
     within: Rational = Fraction(2, 5)
-    discover: Rational = Fraction(0)
     emphasis: float = Field(default=4.0, ge=1)
     classes: int = Field(default=30, ge=1)
     fits: int = Field(default=10, ge=1)
     steps: int | None = Field(default=None, ge=1)
     factors: int = Field(default=6, ge=1)
     posterior: int = Field(default=0, ge=0)
-    insecure_seed: int | None = None
 
     def model_post_init(self, _context: object, /) -> None:
         """Refuse shares that leave nothing for pairs, and a budget that buys no such noise."""
@@ -137,16 +132,7 @@ class DPLatentFactor(PrivateSynthesizer):
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> LatentFactorGenerator:
         """Learn the model of the columns that are not derived; see :meth:`fit`."""
-        counted = counted_columns(
-            table,
-            schema,
-            budget=self.budget,
-            domain=self.domain,
-            singles=self.singles,
-            discover=self.discover,
-            insecure_seed=self.insecure_seed,
-            progress=progress,
-        )
+        counted = self.counted(table, schema, progress)
         names, histograms, number = counted.names, counted.histograms, counted.rows
         counting, rest, schema = counted.counting, counted.rest, counted.schema
         cells = [one.cells(number / self.cells) for one in histograms]

@@ -11,10 +11,11 @@ from pydantic import Field, field_validator
 
 from sfumato.errors import DataError
 from sfumato.privacy.differential.budget import Budget
-from sfumato.privacy.differential.rationals import rational
+from sfumato.privacy.differential.rationals import Rational, rational
 from sfumato.progress import Progress, silent
 from sfumato.settings import Settings
 from sfumato.synthesis.columns import ColumnCoding
+from sfumato.synthesis.private.counted_columns import counted_columns
 from sfumato.synthesis.private.domain import Declared, DeclaredNumbers, declared_domain
 from sfumato.synthesis.private.latent_generator import LatentFactorGenerator, kept_dtype
 from sfumato.synthesis.rules import RuledGenerator, declared, expression
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from sfumato.synthesis.generator import Generator
+    from sfumato.synthesis.private.counted_columns import CountedColumns
     from sfumato.synthesis.private.domain import DeclaredValues
     from sfumato.table import Schema
 
-__all__ = ["PrivateSynthesizer"]
+__all__ = ["CountingSynthesizer", "PrivateSynthesizer"]
 
 _MOST_DECIMALS = 15
 
@@ -126,6 +128,43 @@ class PrivateSynthesizer(Settings):
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> LatentFactorGenerator:
         """Learn the model of the columns that are not derived; see :meth:`fit`."""
+
+
+class CountingSynthesizer(PrivateSynthesizer):
+    """A private synthesizer that begins by counting each column, with noise.
+
+    Parameters
+    ----------
+    cells
+        Most cells of a number in the model, about; 4 to 256.
+    singles
+        Share of the budget for each column by itself, above 0 and below 1.
+    discover
+        Share of the budget, 0 or more, with which it is found out what undeclared columns can hold;
+        for categories the budget also needs a ``threshold_delta``.
+    insecure_seed
+        For tests only: noise from a seed. The model is then **not private**, and says so.
+    """
+
+    cells: int = Field(default=32, ge=4, le=256)
+    singles: Rational = Fraction(3, 20)
+    discover: Rational = Fraction(0)
+    insecure_seed: int | None = None
+
+    def counted(
+        self, table: pl.DataFrame, schema: Schema, progress: Progress = silent
+    ) -> CountedColumns:
+        """Return the columns, each counted with noise; see :func:`counted_columns`."""
+        return counted_columns(
+            table,
+            schema,
+            budget=self.budget,
+            domain=self.domain,
+            singles=self.singles,
+            discover=self.discover,
+            insecure_seed=self.insecure_seed,
+            progress=progress,
+        )
 
 
 def _examples(

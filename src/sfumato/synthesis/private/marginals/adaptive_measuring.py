@@ -3,7 +3,8 @@
 In each round the candidates are scored by how far the model is from the table on them, less what
 noise alone would put between the two; one is chosen privately, measured with noise, and the model
 fitted anew. A round costs its share of what is left; where a measurement taught no more than its
-noise, the rounds to come are made half as noisy.
+noise, the rounds to come are made half as noisy. At last the pairs of columns that lie in no clique
+together are measured all at once, and the model is bent to them.
 
 The score of a candidate is ``weight (|x - m|_1 - noise cells sqrt(2 / pi))`` with x the counts, m
 the model's, both whole numbers of sixteenths of a row. One row more moves one cell of x, so a score
@@ -18,6 +19,7 @@ differentially private synthetic data", VLDB 2022 (Algorithms 1 to 4).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sfumato.privacy.differential.choices import ExponentialMechanism, PermuteAndFlip
+from sfumato.privacy.differential.choices import ExponentialMechanism
 from sfumato.progress import Progress, silent
 from sfumato.synthesis.private.marginals.all_pairs import pair_marginals
 from sfumato.synthesis.private.marginals.candidates import Candidate
@@ -39,6 +41,7 @@ from sfumato.synthesis.private.marginals.junction_tree import (
     neighbours,
 )
 from sfumato.synthesis.private.marginals.propagation import Floats
+from sfumato.synthesis.private.marginals.tilting import apart, fitted_tilts
 
 if TYPE_CHECKING:
     from sfumato.synthesis.private.noisy_counting import NoisyCounting
@@ -49,6 +52,11 @@ __all__ = ["Adaptive", "Start"]
 
 _UNITS = 16  # of a row, in which model and table are compared
 _MEAN_ABSOLUTE = math.sqrt(2 / math.pi)  # of a normal number of deviation 1
+_ROWS = (10_000, 100_000)  # of the tree, from which the fit of pairs beyond estimates
+_TIMES = 2.5  # rows of the tree for each row of the table, within these bounds
+_CAUTION = 4.0  # times the trust of what is chosen: pairs beyond are measured, not chosen
+_MOST_APART = Fraction(1, 2)  # of all pairs, for which nothing is kept
+_FULL = 4.0  # deviations of noise that a group holds on average
 _MOST_TRIPLES = 300  # without the target that are offered in one round
 
 
@@ -100,7 +108,12 @@ class Adaptive:
     target
         Place of the target, or None.
     steps
-        Most steps of a fit within a round, and of the last fit.
+        Most steps of a fit within a round, of the last fit, and of the fit of pairs beyond.
+    beyond
+        Share of the whole budget that is kept for pairs that come to lie in no clique together,
+        if that were all pairs; of fewer it is as much less.
+    levels
+        Groupings of each column.
     """
 
     codes: Sequence[npt.NDArray[np.int16]]
@@ -115,7 +128,9 @@ class Adaptive:
     most_cells: int
     trust: float
     target: int | None
-    steps: tuple[int, int]
+    steps: tuple[int, int, int]
+    beyond: Fraction
+    levels: Sequence[Sequence[Integers]]
     measured: list[Measured] = field(default_factory=list)
     potentials: list[Floats] = field(default_factory=list)
     _graph: list[int] = field(default_factory=list)
@@ -129,12 +144,12 @@ class Adaptive:
         ]
         model = self._fitted(sets, self.steps[0])
         left, part, turn = self.share, self.share / self.rounds, 0
-        while left > 0:
+        while left > (kept := self._kept(model.tree)):
             progress(
                 "choosing and measuring marginals", float(self.share - left), float(self.share)
             )
-            if left < 2 * part:
-                part = left
+            if left - kept < 2 * part:
+                part = left - kept
             feasible = self._feasible(sets)
             if not feasible:
                 break
@@ -150,7 +165,53 @@ class Adaptive:
             if taught <= _MEAN_ABSOLUTE * deviation * chosen.size:
                 part = min(4 * part, left)
         progress("choosing and measuring marginals", 1, 1)
-        return self._fitted(sets, self.steps[1])
+        model = self._fitted(sets, self.steps[1])
+        bent = self.beyond > 0 and left > 0 and apart(model.tree)
+        return self._tilted(model, left) if bent else model
+
+    def _kept(self, tree: JunctionTree) -> Fraction:
+        """Return what is not spent within cliques; less as ever more pairs lie in one.
+
+        Nothing, once half of all pairs do: what is chosen within then teaches more.
+        """
+        share = Fraction(len(apart(tree)), math.comb(len(self.sizes), 2))
+        return self.beyond * share if share > _MOST_APART else Fraction(0)
+
+    def _tilted(self, model: GraphicalModel, left: Fraction) -> GraphicalModel:
+        """Measure all pairs that lie in no clique together, and bend the model to them.
+
+        Which pairs these are, and how coarse each is taken, follows from noisy answers.
+        """
+        pairs = apart(model.tree)
+        share = left / len(pairs)
+        self.counting.pay(share, "pairs of columns that no clique holds", len(pairs))
+        new = []
+        for pair in pairs:
+            groups = self._groups(pair, share)
+            counts = np.ascontiguousarray(grouped(self._counted(pair), groups))
+            noisy, deviation = self.counting.noised(counts, share)
+            new.append(Measured(pair, groups, noisy / self.rows, deviation / self.rows))
+        # from here on the counts are given: only post-processing
+        trust = self.trust * self.rows
+        tilts = fitted_tilts(
+            model.sample(int(np.clip(_TIMES * self.rows, *_ROWS)), np.random.default_rng(0)),
+            self.measured,
+            self.potentials,
+            new,
+            trust=(trust, _CAUTION * trust),
+            steps=self.steps[2],
+        )
+        return GraphicalModel(model.tree, model.tables, tuple(tilts))
+
+    def _groups(self, pair: tuple[int, int], share: Fraction) -> tuple[Integers, ...]:
+        """Return the finest groups with people enough in each, on average, for the noise."""
+        deviation = float(self.counting.mechanism(share).sigma_squared) ** 0.5
+        offered = list(itertools.product(*(self.levels[one] for one in pair)))
+        sizes = [math.prod(int(one.max()) + 1 for one in groups) for groups in offered]
+        within = [k for k, size in enumerate(sizes) if self.rows >= _FULL * deviation * size]
+        if not within:
+            return offered[int(np.argmin(sizes))]
+        return offered[max(within, key=lambda k: sizes[k])]
 
     def _fitted(self, sets: Sequence[tuple[int, ...]], steps: int) -> GraphicalModel:
         tree = JunctionTree.of(self.sizes, [*sets, *((one,) for one in range(len(self.sizes)))])
@@ -192,10 +253,8 @@ class Adaptive:
         ):
             feasible = _fewer(feasible, turn)
         cost = budget.share(part * self.selection)
-        by_rho = budget.rho is not None or budget.accounting == "zcdp"
-        kind = ExponentialMechanism if by_rho else PermuteAndFlip
-        mechanism = kind(
-            epsilon=cost.exponential_epsilon if by_rho else cost.epsilon,
+        mechanism = ExponentialMechanism(
+            epsilon=cost.exponential_epsilon,
             sensitivity=_UNITS
             * budget.count_sensitivity().total
             * max(one.weight for one in feasible),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", np.int64, np.float64)
 
-__all__ = ["Measured", "fitted", "grouped"]
+__all__ = ["Measured", "centred", "fitted", "grouped"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,14 @@ def grouped(table: npt.NDArray[Number], groups: Sequence[Integers]) -> npt.NDArr
             belongs = (np.arange(size)[:, None] == group).astype(table.dtype)
             table = np.moveaxis(np.tensordot(belongs, table, axes=(1, axis)), 0, axis)
     return table
+
+
+def centred(one: Measured) -> Floats:
+    """Return a marginal's noisy shares, moved alike so that they sum to 1.
+
+    What a table's noise adds to its total says nothing: all tables are of the same rows.
+    """
+    return np.asarray(one.shares - (one.shares.sum() - 1) / one.shares.size)
 
 
 def fitted(
@@ -121,8 +129,7 @@ def fitted(
     aims, ridge, scale = (np.empty(ends[-1]) for _ in range(3))
     for k, one in enumerate(measured):
         part = slice(ends[k], ends[k + 1])
-        # what a table's noise adds to its total says nothing: all tables are of the same rows
-        aim = one.shares.ravel() - (one.shares.sum() - 1) / one.shares.size
+        aim = centred(one).ravel()
         aims[part] = aim
         ridge[part] = trust * one.deviation**2
         scale[part] = 1 / np.sqrt(np.maximum(aim, one.deviation) + ridge[part])

@@ -11,8 +11,8 @@ from sfumato.synthesis.private.marginals.graphical_model import GraphicalModel
 __all__ = ["MarginalsGenerator"]
 
 _NOT_KEPT = (
-    "Not kept: ties between columns that lie in no clique together beyond what the columns between "
-    "them explain."
+    "Not kept: ties among three or more columns that lie in no clique together, beyond what pairs "
+    "of them explain."
 )
 
 
@@ -21,7 +21,8 @@ class MarginalsGenerator(LatentFactorGenerator):
     """A fitted private graphical model. Made by :class:`DPMarginals`.
 
     All of it may be published: it was computed from noisy answers alone. Given values are exact:
-    all other values are struck from the model and the rest is propagated anew.
+    all other values are struck from the tree and the rest is propagated anew. Ties beyond the tree
+    are kept by choosing among four times as many rows.
 
     Parameters
     ----------

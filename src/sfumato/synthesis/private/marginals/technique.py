@@ -18,7 +18,6 @@ from pydantic import Field
 from sfumato.errors import PlanError, SchemaError
 from sfumato.privacy.differential.rationals import Rational
 from sfumato.progress import Progress, silent
-from sfumato.synthesis.private.counted_columns import CountedColumns, counted_columns
 from sfumato.synthesis.private.latent_generator import PrivateColumn
 from sfumato.synthesis.private.marginals.adaptive_measuring import Adaptive, Start
 from sfumato.synthesis.private.marginals.candidates import (
@@ -33,24 +32,25 @@ from sfumato.synthesis.private.marginals.impossible import cut, ranges_of, separ
 from sfumato.synthesis.private.marginals.junction_tree import JunctionTree
 from sfumato.synthesis.private.marginals.marginals_generator import MarginalsGenerator
 from sfumato.synthesis.private.marginals.public_start import public_tables
-from sfumato.synthesis.private.private_synthesizer import PrivateSynthesizer
+from sfumato.synthesis.private.private_synthesizer import CountingSynthesizer
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
     from sfumato.synthesis.private.cells import Cells
+    from sfumato.synthesis.private.counted_columns import CountedColumns
     from sfumato.synthesis.private.histograms import Histogram
     from sfumato.synthesis.private.marginals.propagation import Floats
     from sfumato.table import Schema
 
 __all__ = ["DPMarginals"]
 
-_STEPS = (30, 300)  # of a fit within a round, of the last fit
+_STEPS = (30, 300, 100)  # of a fit within a round, of the last fit, of pairs beyond
 _MOST_ROUNDS = 80
 
 
-class DPMarginals(PrivateSynthesizer):
+class DPMarginals(CountingSynthesizer):
     """Learn noisy marginals that are chosen one after the other, and a graphical model of them.
 
     Parameters
@@ -75,6 +75,10 @@ class DPMarginals(PrivateSynthesizer):
         for categories the budget also needs a ``threshold_delta``.
     selection
         Share of each round for the choice of the marginal; the rest measures it.
+    beyond
+        Share of the budget, 0 or more, for pairs of columns that the graphical model does not hold
+        together, to which it is bent: if it held none. It is as much less as it holds more, and
+        nothing once it holds half of them.
     rounds
         Number of marginals that are measured, at most; None: four for each column, up to 80. Rounds
         become fewer and less noisy when measurements teach nothing new.
@@ -109,23 +113,21 @@ class DPMarginals(PrivateSynthesizer):
 
     workload: Workload = "target"
     emphasis: int = Field(default=4, ge=1, le=1000)
-    cells: int = Field(default=32, ge=4, le=256)
-    singles: Rational = Fraction(3, 20)
-    discover: Rational = Fraction(0)
     selection: Rational = Fraction(1, 10)
+    beyond: Rational = Fraction(3, 10)
     rounds: int | None = Field(default=None, ge=1)
     max_cells: int = Field(default=100_000, ge=1)
     smoothing: float = Field(default=0.01, ge=0)
     impossible: tuple[dict[str, Any], ...] = ()
     public: str | None = None
-    insecure_seed: int | None = None
 
     def model_post_init(self, _context: object, /) -> None:
         """Refuse shares that leave nothing for marginals, and a budget that buys no such noise."""
-        if self.singles <= 0 or self.discover < 0 or self.singles + self.discover >= 1:
+        parts = (self.beyond, self.discover)
+        if self.singles <= 0 or min(parts) < 0 or self.singles + sum(parts) >= 1:
             raise PlanError(
-                "DPMarginals: singles must be above 0, discover 0 or more, and both together below "
-                "1: the chosen marginals get the rest"
+                "DPMarginals: singles must be above 0, beyond and discover 0 or more, and all "
+                "three together below 1: the chosen marginals get the rest"
             )
         if not 0 < self.selection < 1:
             raise PlanError("DPMarginals: selection must be above 0 and below 1")
@@ -135,16 +137,7 @@ class DPMarginals(PrivateSynthesizer):
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> MarginalsGenerator:
         """Learn the model of the columns that are not derived; see :meth:`fit`."""
-        counted = counted_columns(
-            table,
-            schema,
-            budget=self.budget,
-            domain=self.domain,
-            singles=self.singles,
-            discover=self.discover,
-            insecure_seed=self.insecure_seed,
-            progress=progress,
-        )
+        counted = self.counted(table, schema, progress)
         names, number = counted.names, counted.rows
         rules = ranges_of(self.impossible, names, counted.declared)
         cells, measured = [], []
@@ -161,7 +154,7 @@ class DPMarginals(PrivateSynthesizer):
                 PrivateColumn(name, str(counted.dtypes[name]), counted.declared[name], one)
                 for name, one in zip(names, cells, strict=True)
             ),
-            model=GraphicalModel.rounded(model.tree, model.tables),
+            model=GraphicalModel.rounded(model.tree, model.tables, model.tilts),
             draws=(),
             ledger=counted.counting.ledger.to_dict(),
             rows=round(number),
@@ -234,6 +227,8 @@ class DPMarginals(PrivateSynthesizer):
             trust=self.smoothing,
             target=target,
             steps=_STEPS,
+            beyond=self.beyond,
+            levels=levels,
         )
 
 
