@@ -18,26 +18,24 @@ from sfumato.synthesis.tree_generator import TreeGenerator
 from sfumato.synthesis.trees import Trees
 
 if TYPE_CHECKING:
+    from sfumato.synthesis.combining import CombinedEstimate, combine
+    from sfumato.synthesis.latent_factor import FactorGenerator, LatentFactor
     from sfumato.synthesis.neural import Autoencoder, VariationalAutoencoder
     from sfumato.synthesis.private import (
-        CombinedEstimate,
         DPLatentFactor,
         LatentFactorGenerator,
         LocalLatentFactor,
-        combine,
     )
     from sfumato.synthesis.private.marginals import DPMarginals, MarginalsGenerator
+    from sfumato.synthesis.private.neural import DecoderGenerator, DPVariationalAutoencoder
 
 _LATER = {  # loaded where a network is trained or a budget spent, and not before
+    "combining": ("CombinedEstimate", "combine"),
+    "latent_factor": ("FactorGenerator", "LatentFactor"),
     "neural": ("Autoencoder", "VariationalAutoencoder"),
-    "private": (
-        "CombinedEstimate",
-        "DPLatentFactor",
-        "LatentFactorGenerator",
-        "LocalLatentFactor",
-        "combine",
-    ),
+    "private": ("DPLatentFactor", "LatentFactorGenerator", "LocalLatentFactor"),
     "private.marginals": ("DPMarginals", "MarginalsGenerator"),
+    "private.neural": ("DPVariationalAutoencoder", "DecoderGenerator"),
 }
 
 __all__ = [
@@ -46,8 +44,12 @@ __all__ = [
     "CopulaGenerator",
     "DPLatentFactor",
     "DPMarginals",
+    "DPVariationalAutoencoder",
+    "DecoderGenerator",
+    "FactorGenerator",
     "GaussianCopula",
     "Generator",
+    "LatentFactor",
     "LatentFactorGenerator",
     "LocalLatentFactor",
     "MarginalsGenerator",
