@@ -5,7 +5,8 @@ whether a release lies nearer to the people it was made from than to others. Use
 compares columns and their associations, :func:`information_loss` tells how much less exactly a
 release says what it says, :func:`train_and_test` trains on a release and tests on
 real rows. :func:`intersect` lays two releases of the same people on top of each other, and
-:func:`audit_mechanism` asks whether a claimed epsilon holds. Every number is a :class:`Figure`,
+:func:`audit_mechanism` asks whether a claimed epsilon holds. :func:`evaluate_model` asks a trained
+model what it gives away of those it learned from. Every number is a :class:`Figure`,
 with what is needed to read it.
 
 Names are imported when they are first used, so that a command that evaluates nothing stays fast.
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from sfumato.evaluation.reidentification import class_risks
     from sfumato.evaluation.small_cells import count_small_cells, small_cell_figures
     from sfumato.evaluation.table_fidelity import Association, ColumnFidelity, Fidelity, fidelity
+    from sfumato.evaluation.trained_models import ModelAttacks, ModelEvaluation, evaluate_model
     from sfumato.evaluation.two_releases import differencing, intersect
 
 _HOME = {
@@ -64,6 +66,9 @@ _HOME = {
     "audit_mechanism": "audit",
     "audit_technique": "audit",
     "differencing": "two_releases",
+    "ModelAttacks": "trained_models",
+    "ModelEvaluation": "trained_models",
+    "evaluate_model": "trained_models",
     "distinguishing_outputs": "audit",
     "Association": "table_fidelity",
     "ColumnFidelity": "table_fidelity",
@@ -108,6 +113,8 @@ __all__ = [
     "IntegrityFinding",
     "Judgement",
     "Learned",
+    "ModelAttacks",
+    "ModelEvaluation",
     "MultilayerPerceptron",
     "Neighbours",
     "Policy",
@@ -125,6 +132,7 @@ __all__ = [
     "count_small_cells",
     "differencing",
     "distinguishing_outputs",
+    "evaluate_model",
     "fidelity",
     "information_loss",
     "intersect",
