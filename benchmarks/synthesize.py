@@ -65,6 +65,7 @@ ANCHORS = ("real", "bootstrap", "holdout", "permuted")
 TECHNIQUES: dict[str, tuple[str, dict[str, Any]]] = {
     "copula": ("sfumato.synthesis:GaussianCopula", {}),
     "trees": ("sfumato.synthesis:Trees", {}),
+    "latent factor": ("sfumato.synthesis:LatentFactor", {}),
     "vae": ("sfumato.synthesis.neural:VariationalAutoencoder", {}),
     "autoencoder": ("sfumato.synthesis.neural:Autoencoder", {}),
 }

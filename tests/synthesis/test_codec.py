@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -10,7 +11,7 @@ from polars.testing import assert_frame_equal
 from sfumato.errors import DataError
 from sfumato.synthesis.codec import Codec, ColumnGrid, read_table
 from sfumato.synthesis.margins import NumberMargin
-from sfumato.table import Schema
+from sfumato.table import Column, Hierarchy, Schema
 
 REST = Schema(rest="other")
 
@@ -181,3 +182,36 @@ def test_a_grid_tells_kind_order_and_labels(mixed):
     assert grids["word"].labels == ("a", "b", "c")
     assert grids["lab"].cells == grids["lab"].values + 2
     assert (np.diff(grids["income"].centres) > 0).all()
+
+
+def test_a_declared_order_is_the_order_of_the_cells():
+    table = pl.DataFrame(
+        {"health": ["Poor", "Good", "Fair", None] * 20, "grade": [3, 1, 2, 1] * 20},
+        schema={"health": pl.String, "grade": pl.Int64},
+    )
+    declared = Schema.of(
+        {
+            "health": Column("other", hierarchy=Hierarchy.ordered(["Poor", "Fair"], ["Good"])),
+            "grade": Column("other", "category", Hierarchy.ordered([3], [2], [1])),
+        }
+    )
+    read = read_table(table, declared, minimum=5)
+    codec, codes = Codec.fit(read, minimum=5)
+    health, grade = codec.grids
+    assert health.ordered
+    assert health.labels == ("Poor", "Fair", "Good")
+    assert grade.labels == (3, 2, 1)
+    assert codes[:4].tolist() == [[0, 0], [2, 2], [1, 1], [3, 2]]
+    assert_frame_equal(codec.decode(codes, np.zeros(codes.shape)), table)
+    again = Codec.from_dict(json.loads(json.dumps(codec.to_dict())))
+    assert again.grids[0].ordered
+    assert again.encode(table).tolist() == codes.tolist()
+    # An order that does not place every value, and groups without one, are no order.
+    for hierarchy in (
+        Hierarchy.ordered(["Poor"], ["Good"]),
+        Hierarchy.mapping({"Poor": "Bad", "Fair": "Bad", "Good": "Fine"}),
+    ):
+        schema = Schema.of({"health": Column("other", hierarchy=hierarchy)})
+        grid = Codec.fit(read_table(table[:, :1], schema, minimum=5), minimum=5)[0].grids[0]
+        assert not grid.ordered
+        assert grid.labels == ("Fair", "Good", "Poor")

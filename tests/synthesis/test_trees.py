@@ -12,7 +12,7 @@ from sfumato.errors import DataError, PlanError
 from sfumato.synthesis import Generator, TreeGenerator, Trees
 from sfumato.synthesis.dependence import by_dependence, mutual_information
 from sfumato.synthesis.tree_kernels import grow
-from sfumato.table import Schema
+from sfumato.table import Column, Hierarchy, Schema
 
 HEART = Path(__file__).parents[1] / "data" / "heart_sample.parquet"
 REST = Schema(rest="other")
@@ -257,15 +257,30 @@ def test_settings_that_contradict_the_protection_are_refused(small):
         Trees(order=("nope",)).fit(small, REST)
 
 
-def test_the_order_begins_and_ends_as_asked(small):
-    model = Trees(order=("c",)).fit(small, Schema(target="a", rest="other"))
-    assert [model.codec.names[tree.target] for tree in model.trees] == ["c", "b", "a"]
+def test_the_order_begins_as_asked_and_ends_with_the_target(small):
+    target = Schema(target="a", rest="other")
+    for order, drawn in (
+        ("as given", ["a", "b", "c"]),
+        (("c",), ["c", "b", "a"]),
+        (("a",), ["a", "b", "c"]),
+    ):
+        model = Trees(order=order).fit(small, target)
+        assert [model.codec.names[tree.target] for tree in model.trees] == drawn
+    assert Trees().fit(small, target).trees[-1].target == 0
     codes = np.column_stack([np.arange(4_000) % 4, np.arange(4_000) % 2, np.arange(4_000) % 3])
     codes = codes.astype(np.int32)
     told = mutual_information(codes, (4, 2, 3))
     assert told[0, 1] == pytest.approx(np.log(2), abs=1e-3)
     assert told[0, 2] == pytest.approx(0, abs=1e-3)
     assert by_dependence(codes, (4, 2, 3), last=[1]) == [0, 2, 1]
+
+
+def test_a_small_table_is_warned_of_with_the_setting_that_mends_it(small):
+    twice = pl.concat([small, small])
+    for rows, warned in ((4_999, True), (5_000, False)):
+        told = [one for one in Trees().fit(twice[:rows], REST).describe() if "Warning" in one]
+        assert bool(told) == warned
+        assert all("`evidence` = 16" in one for one in told)
 
 
 def test_evidence_counts_in_variances_of_the_group():
@@ -288,3 +303,44 @@ def test_evidence_counts_in_variances_of_the_group():
             *(np.arange(n), feature, threshold, left, begin, end),
         )
         assert (nodes == 3) == least
+
+
+def test_the_numbers_of_classes_have_no_order():
+    """Three classes side by side, numbered so that the middle one is not between the others."""
+    random = np.random.default_rng(3)
+    x = random.normal(size=3_000).round(3)
+    label = np.array([1, 2, 0])[np.searchsorted([-0.5, 0.5], x)]
+    table = pl.DataFrame({"label": label, "x": x})
+    schema = Schema(target="label", rest="other")
+    model = Trees().fit(table, schema)
+    assert [grid.kind for grid in model.codec.grids] == ["category", "number"]
+    sample = model.sample(3_000, seed=1)
+    assert sample.schema == table.schema
+    assert model.released_schema() == schema.check(table)
+    belongs = np.array([1, 2, 0])[np.searchsorted([-0.5, 0.5], sample["x"].to_numpy())]
+    assert (belongs == sample["label"].to_numpy()).mean() > 0.97
+    said = Schema(target="label", types={"label": "integer"}, rest="other")
+    assert Trees().fit(table, said).codec.grids[0].kind == "number"
+
+
+def test_a_declared_order_keeps_neighbours_on_one_side_of_a_split():
+    """Of a category, trees may join any values; of an ordered one, only neighbours."""
+    random = np.random.default_rng(4)
+    level = random.integers(0, 3, 6_000)  # low 0, mid 1, high 2
+    table = pl.DataFrame(
+        {
+            "level": np.array(["low", "mid", "high"])[level],
+            "y": np.where(level == 1, 0.0, 1.0) + random.normal(0, 0.1, level.size).round(3),
+        }
+    )
+    order = Hierarchy.ordered(["low"], ["mid"], ["high"])
+    for hierarchy, splits in ((order, 2), (None, 1)):
+        schema = Schema.of({"level": Column("other", hierarchy=hierarchy), "y": Column("other")})
+        model = Trees(order=("level",), evidence=200).fit(table, schema)
+        tree = model.trees[1]
+        assert (tree.feature >= 0).sum() == splits
+        grid = model.codec.grids[0]
+        assert grid.ordered == (hierarchy is not None)
+        if hierarchy is not None:
+            assert grid.labels == ("low", "mid", "high")
+            assert (np.diff(tree.axes[0, :3]) > 0).all()

@@ -117,6 +117,7 @@ def read_table(
                 minimum=minimum,
                 pool=rare == "pool",
                 categorical=schema.columns[name].type in ("category", "text", "boolean"),
+                order=_declared_order(schema, name),
             )
         )
     progress("reading the columns", len(names), len(names))
@@ -189,7 +190,7 @@ class ColumnGrid:
         empty = [state for state in _STATES if weight[state] >= minimum - 1e-9]
         if margin is None and not empty:
             empty = [1 + int(weight[1:].argmax())]
-        grid = cls(coding, margin, tuple(empty), coding.kind == "number")
+        grid = cls(coding, margin, tuple(empty), coding.kind == "number" or coding.ordered)
         for place, state in enumerate(empty):
             codes[column.state == state] = grid.values + place
         return grid, codes
@@ -447,6 +448,17 @@ def cells_without_gaps(codes: Integers, sizes: Sequence[int]) -> Integers:
         if not there.all():
             filled[~there, place] = np.bincount(codes[there, place], minlength=size).argmax()
     return filled
+
+
+def _declared_order(schema: Schema, name: str) -> tuple[str, ...]:
+    """Return the values of a column from least to greatest, if its hierarchy is an order of them.
+
+    Other hierarchies list their values too, but their order says nothing: such as that of a file.
+    """
+    hierarchy = schema.columns[name].hierarchy
+    if hierarchy is None or "ordered" not in hierarchy.recipe:
+        return ()
+    return tuple(value for group in hierarchy.recipe["ordered"] for value in group)
 
 
 def _people(table: pl.DataFrame, person: str | None) -> Floats:

@@ -16,6 +16,8 @@ import polars as pl
 from sfumato.errors import DataError, PlanError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -67,6 +69,8 @@ class ColumnCoding:
         Whether numbers are written as texts, since the column also holds ``*``.
     dropped
         People-weighted share of the rows whose value too few people share to be learned.
+    ordered
+        Whether the category's values stand in an order that was declared.
     """
 
     name: str
@@ -77,6 +81,7 @@ class ColumnCoding:
     step: int = 1
     as_text: bool = False
     dropped: float = 0.0
+    ordered: bool = False
 
     def read(self, series: pl.Series) -> tuple[Floats | Integers, Integers]:
         """Return content and state of cells that are written as this column is.
@@ -255,6 +260,7 @@ def code_column(
     minimum: int,
     pool: bool,
     categorical: bool,
+    order: Sequence[str] = (),
 ) -> CodedColumn:
     """Return the column as numbers or codes.
 
@@ -270,6 +276,9 @@ def code_column(
         Whether the values of too few people become one value "(other)" instead of being left out.
     categorical
         Whether whole numbers are to be read as names, not as amounts.
+    order
+        The texts of a category's values from least to greatest. It holds if it names every value
+        that is learned; without one the values stand in alphabetical order, which has no meaning.
 
     Raises
     ------
@@ -288,7 +297,7 @@ def code_column(
         if numbers is not None:
             return _number(series.name, numbers, series.dtype, state, as_text=True)
     if text or series.dtype == pl.Boolean or (categorical and series.dtype.is_integer()):
-        return _category(series, state, people, minimum=minimum, pool=pool and text)
+        return _category(series, state, people, minimum=minimum, pool=pool and text, order=order)
     return _number(series.name, _amounts(series), series.dtype, state)
 
 
@@ -373,7 +382,13 @@ def _numbers_in_text(series: pl.Series, state: Integers) -> pl.Series | None:
 
 
 def _category(
-    series: pl.Series, state: Integers, people: Floats, *, minimum: int, pool: bool
+    series: pl.Series,
+    state: Integers,
+    people: Floats,
+    *,
+    minimum: int,
+    pool: bool,
+    order: Sequence[str],
 ) -> CodedColumn:
     there = state == PRESENT
     found = (
@@ -402,6 +417,10 @@ def _category(
             f" role 'identifier', generalize it, or set `minimum` lower"
         )
     pooled = pool and lost >= minimum
+    places = {text: place for place, text in enumerate(order)}
+    ordered = bool(kept) and not pooled and all(str(value) in places for value in kept)
+    if ordered:
+        kept.sort(key=lambda value: places[str(value)])
     codes = _codes(series, kept)
     if pooled:
         codes = np.where(there & (codes < 0), len(kept), codes)
@@ -412,6 +431,7 @@ def _category(
         _dtype_as_dict(series.dtype, kept),
         values=tuple(kept),
         dropped=0.0 if pooled or total == 0 else lost / total,
+        ordered=ordered,
     )
     return CodedColumn(coding, np.where(there, codes, -1), state)
 

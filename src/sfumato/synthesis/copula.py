@@ -27,6 +27,7 @@ from sfumato.synthesis.codec import read_table
 from sfumato.synthesis.columns import CodedColumn
 from sfumato.synthesis.copula_generator import CopulaGenerator, Stratum
 from sfumato.synthesis.correlation import standard_scores
+from sfumato.synthesis.margins import fit_parts
 from sfumato.synthesis.ordering import category_scores
 from sfumato.synthesis.synthesizer import Synthesizer
 from sfumato.synthesis.variables import tie, variables_of
@@ -127,14 +128,17 @@ class GaussianCopula(Synthesizer):
 
 
 def _ordered(coded: Sequence[CodedColumn]) -> list[CodedColumn]:
-    """Lay the values of each nominal column along the axis that tells most of the others."""
+    """Lay the values of each nominal column along the axis that tells most of the others.
+
+    A category with a declared order keeps it: it is told by normal scores, as a number is.
+    """
     from scipy.special import ndtri
 
     nominal: dict[str, tuple[Integers, int]] = {}
     numeric = []
     for column in coded:
         there = column.there
-        if column.coding.kind == "category":
+        if column.coding.kind == "category" and not column.coding.ordered:
             if len(column.coding.values) > 1:
                 nominal[column.coding.name] = (
                     np.asarray(column.content, dtype=np.int64),
@@ -152,6 +156,9 @@ def _ordered(coded: Sequence[CodedColumn]) -> list[CodedColumn]:
     scores_of = category_scores(nominal, numeric)
     ordered = []
     for column in coded:
+        if column.coding.ordered:
+            ordered.append(replace(column, scores=_normal_scores(column)))
+            continue
         scores = scores_of.get(column.coding.name)
         if scores is None:
             ordered.append(column)
@@ -165,3 +172,12 @@ def _ordered(coded: Sequence[CodedColumn]) -> list[CodedColumn]:
             CodedColumn(replace(column.coding, values=values), content, column.state, scores[order])
         )
     return ordered
+
+
+def _normal_scores(column: CodedColumn) -> Floats:
+    """Return the normal quantile of the middle of each value's stretch, shape (values,)."""
+    from scipy.special import ndtri
+
+    codes = np.asarray(column.content, dtype=np.int64)
+    shares = fit_parts(codes, len(column.coding.values)).probability
+    return np.asarray(ndtri(np.cumsum(shares) - shares / 2), dtype=np.float64)

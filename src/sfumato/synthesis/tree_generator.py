@@ -28,6 +28,7 @@ __all__ = ["TreeGenerator"]
 
 _BLOCK = 50_000  # rows drawn at a time
 _PATIENCE = 20  # blocks after which given values are judged too rare
+_FEW = 5_000  # rows of a table below which the model warns
 _LEAST_GIVEN = 2e-5  # share of draws that must have all given values
 _NOT_KEPT = (
     (
@@ -200,6 +201,13 @@ class TreeGenerator(Generator):
                 f"drawn evenly; an extreme value occurs only if as many people share it."
             ),
         ]
+        if self.rows < _FEW:
+            learned.append(
+                f"Warning: {self.rows:,} rows are few: a group of {self.leaf} people is a large "
+                f"part of them, and rows drawn from it can lie near its people. Fit with "
+                f"`evidence` = 16 or more, or raise `minimum`, and hand out no rows before the "
+                f"attacks find no evidence of a leak."
+            )
         learned += not_learned(self.left_out, (grid.coding for grid in self.codec.grids))
         return (*learned, *_NOT_KEPT)
 

@@ -225,9 +225,9 @@ def _scores(
     if grid.kind == "category" and grid.cells <= _MOST_INDICATORS:
         return np.eye(grid.cells), True
     counts = np.bincount(codes[rows, target], minlength=grid.cells).astype(np.float64)
-    if grid.kind == "category":
+    if not grid.ordered:
         return _factors(codes[rows], grids, target, predictors, counts), False
-    # A number counts by its rank: no single extreme decides a split.
+    # What has an order counts by its rank: no single extreme decides a split.
     valued = counts[: grid.values]
     ranks = np.zeros((grid.cells, 1 + len(grid.empty)))
     middle = (np.cumsum(valued) - valued / 2) / max(valued.sum(), 1.0)
@@ -275,17 +275,18 @@ def _axis(
 ) -> NDArray[np.int32]:
     """Return the place of each cell of a predictor on the axis along which it is split.
 
-    Numbers keep their order, with the empty cells at the end whose response is nearer; categories
-    are put in the order of their mean response. Neighbours of few rows share a place.
+    Numbers and categories with a declared order keep it, with the empty cells at the end whose
+    response is nearer; other categories are put in the order of their mean response. Neighbours of
+    few rows share a place.
     """
     size, answers = grid.cells, len(scores)
     counts = np.bincount(cells, minlength=size).astype(np.float64)
     along = np.arange(size, dtype=np.float64)
-    if grid.kind == "category" or grid.empty:
+    if not grid.ordered or grid.empty:
         table = np.bincount(cells.astype(np.int64) * answers + response, minlength=size * answers)
         sums = table.reshape(size, answers) @ scores
         means = sums / np.maximum(counts, 1.0)[:, None]
-        if grid.kind == "category":
+        if not grid.ordered:
             along = _principal(means, counts)
         else:
             middle = np.searchsorted(
