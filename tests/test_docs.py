@@ -136,7 +136,7 @@ def fields(kind: type[Settings]) -> Iterator[str]:
             yield from fields(inner)
 
 
-TECHNIQUE_PAGES = ("techniques", "full_domain", "clustering", "private_synthesis")
+TECHNIQUE_PAGES = ("techniques", "full_domain", "clustering", "private_synthesis", "guided")
 
 
 @pytest.mark.parametrize("name", technique_names())

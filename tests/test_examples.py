@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = (
     *("schema", "techniques", "criteria", "promises", "evaluation", "audit"),
-    *("differential_privacy", "private_synthesis", "python"),
+    *("differential_privacy", "private_synthesis", "python", "model_attacks"),
+    *("guided", "minimization"),
 )
 
 

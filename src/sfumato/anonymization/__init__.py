@@ -7,7 +7,8 @@ does to each column and why.
 :class:`Clean` leaves out identifiers and promises nothing; :class:`Rules` changes each column as
 the plan says. :class:`LocalRecoding` finds classes of people who keep every criterion and lose
 least; :class:`FullDomain` finds the best single level for each column; :class:`Mondrian` cuts the
-people into groups, again and again.
+people into groups, again and again; :class:`Guided` makes the groups between which a model sees
+least difference. :class:`Minimize` tells which inputs a model does not need in full detail.
 
 Names are imported when they are first used, so that importing the room stays cheap.
 """
@@ -22,12 +23,18 @@ if TYPE_CHECKING:
     from sfumato.anonymization.class_recoding import ClassRecoding
     from sfumato.anonymization.clean import Clean, CleanRecoding
     from sfumato.anonymization.clustering.clustering import OKA, KMember, KNNCluster, TopDownGreedy
+    from sfumato.anonymization.guided.anonymizer import GuidedAnonymizer
+    from sfumato.anonymization.guided.guided import Guided
+    from sfumato.anonymization.guided.guided_recoding import GuidedRecoding
+    from sfumato.anonymization.guided.model_files import load_model
     from sfumato.anonymization.lattice.full_domain import FullDomain
     from sfumato.anonymization.lattice.full_domain_recoding import FullDomainRecoding
     from sfumato.anonymization.lattice.ola import OLA
     from sfumato.anonymization.local.local_recoding import LocalRecoding
     from sfumato.anonymization.microaggregation.microaggregation import MicroAggregation
     from sfumato.anonymization.microaggregation.recoding import MicroAggregationRecoding
+    from sfumato.anonymization.minimization.generalizations import Generalizations
+    from sfumato.anonymization.minimization.minimize import Minimize
     from sfumato.anonymization.mondrian.mondrian import Mondrian, MondrianRecoding
     from sfumato.anonymization.recoding import ColumnChange, Recoding, Technique
     from sfumato.anonymization.rules import Rules, RulesRecoding
@@ -51,11 +58,16 @@ _HOME = {
     "Condition": "sampling.research_subset",
     "FullDomain": "lattice.full_domain",
     "FullDomainRecoding": "lattice.full_domain_recoding",
+    "Generalizations": "minimization.generalizations",
+    "Guided": "guided.guided",
+    "GuidedAnonymizer": "guided.anonymizer",
+    "GuidedRecoding": "guided.guided_recoding",
     "KMember": "clustering.clustering",
     "KNNCluster": "clustering.clustering",
     "LocalRecoding": "local.local_recoding",
     "MicroAggregation": "microaggregation.microaggregation",
     "MicroAggregationRecoding": "microaggregation.recoding",
+    "Minimize": "minimization.minimize",
     "Mondrian": "mondrian.mondrian",
     "MondrianRecoding": "mondrian.mondrian",
     "OKA": "clustering.clustering",
@@ -70,6 +82,7 @@ _HOME = {
     "StratifiedSamplingRecoding": "sampling.stratified",
     "Technique": "recoding",
     "TopDownGreedy": "clustering.clustering",
+    "load_model": "guided.model_files",
 }
 
 __all__ = [
@@ -83,11 +96,16 @@ __all__ = [
     "Condition",
     "FullDomain",
     "FullDomainRecoding",
+    "Generalizations",
+    "Guided",
+    "GuidedAnonymizer",
+    "GuidedRecoding",
     "KMember",
     "KNNCluster",
     "LocalRecoding",
     "MicroAggregation",
     "MicroAggregationRecoding",
+    "Minimize",
     "Mondrian",
     "MondrianRecoding",
     "Recoding",
@@ -100,6 +118,7 @@ __all__ = [
     "StratifiedSamplingRecoding",
     "Technique",
     "TopDownGreedy",
+    "load_model",
 ]
 
 

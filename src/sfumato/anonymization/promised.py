@@ -74,16 +74,35 @@ class Promised:
 
         Counted on the rows themselves, as a release of just these classes would be.
         """
-        of_row = class_of_rows(people, placement)
+        return self.broken_classes(
+            table, schema, class_of_rows(people, placement), placement.n_classes
+        )
+
+    def broken_classes(
+        self,
+        table: pl.DataFrame,
+        schema: Schema,
+        of_row: npt.NDArray[np.int64],
+        n_classes: int,
+    ) -> npt.NDArray[np.bool_]:
+        """Return which classes do not keep a criterion, shape (n_classes,).
+
+        Parameters
+        ----------
+        table, schema
+            The rows, and what their columns are.
+        of_row
+            The class of each row, 0 to n_classes - 1, each with at least one row.
+        """
         columns = tuple(dict.fromkeys(name for one in self.criteria for name in one.columns))
-        broken = np.zeros(placement.n_classes, dtype=np.bool_)
+        broken = np.zeros(n_classes, dtype=np.bool_)
         person = schema.person
         told = [name for name in (*columns, person) if name is not None]
         rows = pl.DataFrame(
             [pl.Series(_CLASS, of_row), *(table[name] for name in dict.fromkeys(told))]
         )
         classes = EquivalenceClasses.of(rows, [_CLASS], sensitive=columns, person=person)
-        # classes are numbered by first appearance there, and by the placement here
+        # classes are numbered by first appearance there, and by the caller here
         first = np.unique(classes.of_row, return_index=True)[1]
         number = of_row[first]
         for one in self.criteria:

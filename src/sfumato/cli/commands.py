@@ -90,16 +90,35 @@ def run_plan(
     *,
     jobs: int | None = 1,
     only_estimate: bool,
+    step: str | None = None,
+    spend_again: Sequence[str] = (),
 ) -> None:
-    """Run a plan, or say how long it would take."""
+    """Run a plan or one step of it, or say how long it would take.
+
+    Parameters
+    ----------
+    step
+        "prepare", "train", "apply" or "evaluate"; None for all of them.
+    spend_again
+        Releases whose budget is spent a second time.
+    """
     from sfumato.release import Plan, run
     from sfumato.release.estimate import estimate
+    from sfumato.release.plan_steps import run_step, spend_again_on
 
-    expected = estimate(Plan.read(plan_file), jobs)
+    plan = Plan.read(plan_file)
+    expected = estimate(plan, jobs)
     for line in expected.describe():
         console.say(line)
     if only_estimate:
         console.result(expected.to_dict(), [])
+        return
+    if spend_again:
+        spend_again_on(plan, out, spend_again)
+    if step is not None:
+        with console.progress() as progress:
+            done = run_step(plan_file, out, step, jobs=jobs, progress=progress)
+        console.result(done.to_dict(), done.describe())
         return
     with console.progress() as progress:
         study = run(plan_file, out, jobs=jobs, progress=progress)

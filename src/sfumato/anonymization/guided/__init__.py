@@ -1,0 +1,1 @@
+"""Guided: the groups of people are those between whose answers a model sees least difference."""

@@ -1,0 +1,1 @@
+"""Data minimization: which inputs a model does not need in full detail."""
