@@ -277,10 +277,23 @@ def test_the_order_begins_as_asked_and_ends_with_the_target(small):
 
 def test_a_small_table_is_warned_of_with_the_setting_that_mends_it(small):
     twice = pl.concat([small, small])
-    for rows, warned in ((4_999, True), (5_000, False)):
-        told = [one for one in Trees().fit(twice[:rows], REST).describe() if "Warning" in one]
+    for rows, said, warned in (
+        (4_999, {"evidence": 15}, True),
+        (4_999, {}, False),
+        (5_000, {"evidence": 8}, False),
+    ):
+        model = Trees(**said).fit(twice[:rows], REST)
+        told = [one for one in model.describe() if "Warning" in one]
         assert bool(told) == warned
         assert all("`evidence` = 16" in one for one in told)
+
+
+@pytest.mark.parametrize(("rows", "evidence"), [(4_999, 16), (5_000, 8)])
+def test_few_people_need_more_evidence_for_a_split(small, rows, evidence):
+    table = pl.concat([small, small])[:rows]
+    model = Trees().fit(table, REST)
+    assert model.evidence == evidence
+    assert model.to_dict() == Trees(evidence=evidence).fit(table, REST).to_dict()
 
 
 def test_evidence_counts_in_variances_of_the_group():

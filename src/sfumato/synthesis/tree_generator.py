@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["TreeGenerator"]
+__all__ = ["EVIDENCE_OF_FEW", "FEW", "TreeGenerator"]
 
 _BLOCK = 50_000  # rows drawn at a time
 _PATIENCE = 20  # blocks after which given values are judged too rare
-_FEW = 5_000  # rows of a table below which the model warns
+FEW = 5_000  # people below whom a split needs more evidence
+EVIDENCE_OF_FEW = 16.0
 _LEAST_GIVEN = 2e-5  # share of draws that must have all given values
 _NOT_KEPT = (
     (
@@ -57,6 +58,8 @@ class TreeGenerator(Generator):
         How many rows of its parent's a leaf's donors are joined by.
     leaf
         Least number of people in a leaf.
+    evidence
+        How many times as much as a split at random every split explains.
     schema
         Schema of the sampled table.
     left_out
@@ -71,6 +74,7 @@ class TreeGenerator(Generator):
     trees: tuple[Tree, ...]
     smoothing: float
     leaf: int
+    evidence: float
     schema: Schema
     left_out: tuple[str, ...]
     minimum: int
@@ -201,12 +205,12 @@ class TreeGenerator(Generator):
                 f"drawn evenly; an extreme value occurs only if as many people share it."
             ),
         ]
-        if self.rows < _FEW:
+        if self.rows < FEW and self.evidence < EVIDENCE_OF_FEW:
             learned.append(
                 f"Warning: {self.rows:,} rows are few: a group of {self.leaf} people is a large "
                 f"part of them, and rows drawn from it can lie near its people. Fit with "
-                f"`evidence` = 16 or more, or raise `minimum`, and hand out no rows before the "
-                f"attacks find no evidence of a leak."
+                f"`evidence` = {EVIDENCE_OF_FEW:g} or more, or raise `minimum`, and hand out no "
+                f"rows before the attacks find no evidence of a leak."
             )
         learned += not_learned(self.left_out, (grid.coding for grid in self.codec.grids))
         return (*learned, *_NOT_KEPT)
@@ -222,6 +226,7 @@ class TreeGenerator(Generator):
             "trees": [tree.to_dict() for tree in self.trees],
             "smoothing": self.smoothing,
             "leaf": self.leaf,
+            "evidence": self.evidence,
             "schema": self.schema.to_dict(),
             "left_out": list(self.left_out),
             "minimum": self.minimum,
@@ -239,6 +244,7 @@ class TreeGenerator(Generator):
             trees=tuple(Tree.from_dict(one) for one in values["trees"]),
             smoothing=values["smoothing"],
             leaf=values["leaf"],
+            evidence=values["evidence"],
             schema=Schema.from_dict(values["schema"]).select(codec.names),
             left_out=tuple(values["left_out"]),
             minimum=values["minimum"],

@@ -26,7 +26,7 @@ from sfumato.progress import Progress, silent
 from sfumato.synthesis.codec import Codec, cells_without_gaps, read_table
 from sfumato.synthesis.dependence import by_dependence
 from sfumato.synthesis.synthesizer import Synthesizer
-from sfumato.synthesis.tree_generator import TreeGenerator
+from sfumato.synthesis.tree_generator import EVIDENCE_OF_FEW, FEW, TreeGenerator
 from sfumato.synthesis.tree_growing import grow_tree
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trees"]
 
+_EVIDENCE = 8.0
 _MOST_CLASSES = 20  # a target of more whole numbers is an amount
 
 
@@ -48,9 +49,10 @@ class Trees(Synthesizer):
         Least number of people in a leaf, at least ``minimum``; None is ``minimum``.
     evidence
         A group is split only if that explains at least so many times as much as a split at random
-        would in expectation. A split that chance explains tells of single people and nothing else.
-        At least 0; 0 splits down to ``leaf``, as other sequential CART does, and the rows then tell
-        of the people that they were learned from.
+        would in expectation; None is 8, and 16 for fewer than 5,000 people. A split that chance
+        explains tells of single people and nothing else. At least 0; 0 splits down to ``leaf``, as
+        other sequential CART does, and the rows then tell of the people that they were learned
+        from.
     smoothing
         How many rows of the wider group around it each leaf's people are joined by: with s, a leaf
         of m rows speaks for m / (m + s) of its own draws. At least 0.
@@ -71,7 +73,7 @@ class Trees(Synthesizer):
     """
 
     leaf: int | None = Field(default=None, ge=2)
-    evidence: float = Field(default=8.0, ge=0)
+    evidence: float | None = Field(default=None, ge=0)
     smoothing: float = Field(default=0.0, ge=0)
     order: Literal["by dependence", "as given"] | tuple[str, ...] = "by dependence"
     cells: int = Field(default=1000, ge=10, le=10_000)
@@ -96,15 +98,15 @@ class Trees(Synthesizer):
         codes = cells_without_gaps(found, codec.sizes).astype(np.int32)
         order = self._order(codec, codes, read.schema.target)
         leaf = self.minimum if self.leaf is None else self.leaf
+        usual = _EVIDENCE if read.people.sum() >= FEW else EVIDENCE_OF_FEW
+        evidence = usual if self.evidence is None else self.evidence
         trees = []
         for done, target in enumerate(order):
             progress("growing the trees", done, len(order))
             known = codes[:, target].copy()
             codes[:, target] = found[:, target]  # a row without a learned value teaches none
             trees.append(
-                grow_tree(
-                    codes, codec.grids, target, order[:done], read.people, leaf, self.evidence
-                )
+                grow_tree(codes, codec.grids, target, order[:done], read.people, leaf, evidence)
             )
             codes[:, target] = known
         progress("growing the trees", len(order), len(order))
@@ -113,6 +115,7 @@ class Trees(Synthesizer):
             trees=tuple(trees),
             smoothing=self.smoothing,
             leaf=leaf,
+            evidence=evidence,
             schema=schema.select(codec.names),
             left_out=read.left_out,
             minimum=self.minimum,
