@@ -125,6 +125,8 @@ def how_far(table: str, epsilon: str, figures: dict[str, float]) -> list[str]:
         for column, wanted in goal.items():
             more_is_better = column in ("AUROC", "F1")
             value = figures.get(column, float("nan"))
+            if value != value:  # not measured
+                continue
             kept = value >= wanted if more_is_better else value <= wanted
             parts.append(f"{column} {value:.4g} {'keeps' if kept else 'MISSES'} {wanted:g}")
         found.append(f"    {name}: " + ", ".join(parts))
