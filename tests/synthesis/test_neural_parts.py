@@ -18,6 +18,7 @@ from sfumato.synthesis.neural.sequential_decoder import (
     drawn_groups,
     matched_bias,
 )
+from sfumato.synthesis.neural.smooth_basis import smooth_basis
 from sfumato.table import Schema
 
 REST = Schema(rest="other")
@@ -238,6 +239,34 @@ def test_training_stops_keeps_the_best_epoch_and_refuses_a_loss_that_runs_away(l
     assert told == [(1, 9), (2, 9), (3, 9), (4, 9), (9, 9)]
 
 
+@pytest.mark.parametrize(("gap", "best"), [(0.5, 1), (1.25, 2), (9.0, 4)])
+def test_training_stops_before_its_own_rows_are_too_much_likelier(gap, best):
+    import torch
+
+    from sfumato.synthesis.neural.training import Course, train
+
+    network = torch.nn.Linear(1, 1)
+    aside, own, weights = iter([5.0, 4.0, 3.5, 3.2, 3.0]), iter([4.5, 2.9, 1.9, 1.1, 0.5]), []
+
+    def held_out():
+        weights.append(network.weight.item())
+        return next(aside)
+
+    course = Course(4, 10, 30, 0.1, 2, gap=gap)  # by chance 0.5; then 0.6, 1.1, 1.6, 2
+    found = train(
+        network,
+        50,
+        lambda batch, done: network(torch.ones(len(batch), 1)).square().mean(),
+        held_out,
+        course,
+        torch.Generator().manual_seed(0),
+        lambda done, total: None,
+        lambda: next(own),
+    )
+    assert found == best  # one epoch is always kept
+    assert network.weight.item() == weights[best]
+
+
 def test_a_course_gives_few_rows_many_epochs_and_many_rows_large_batches():
     from sfumato.synthesis.neural.training import Course
 
@@ -247,3 +276,147 @@ def test_a_course_gives_few_rows_many_epochs_and_many_rows_large_batches():
     assert (few.batch_size, few.epochs) == (32, 200)
     assert (many.batch_size, many.epochs) == (512, 20)
     assert Course.of(9, epochs=3, steps=1, least_epochs=1, **common).batch_size == 9
+
+
+def smooth_column(n, seed, missing=False):
+    random = np.random.default_rng(seed)
+    values = random.exponential(size=n)
+    column = [None if missing and place % 10 == 0 else one for place, one in enumerate(values)]
+    codec, codes = coded(pl.DataFrame({"x": column}))
+    groups = CellGroups.fit(codec.grids[0], codes[:, 0], 64)
+    return codec.grids[0], groups, codes[:, 0]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_smooth_functions_are_standardised_and_say_nothing_of_empty_cells(missing):
+    grid, groups, codes = smooth_column(2_000, 0, missing)
+    basis = smooth_basis(grid, groups)
+    assert basis.shape[0] == groups.groups
+    rows = basis[groups.group_of[codes]]
+    there = codes < grid.values
+    assert (rows[~there] == 0).all()
+    assert rows[there].mean(axis=0) == pytest.approx(np.zeros(basis.shape[1]), abs=1e-6)
+    assert rows[there].std(axis=0) == pytest.approx(np.ones(basis.shape[1]), abs=1e-3)
+    # the first is the group's mean value
+    assert np.corrcoef(rows[there, 0], grid.centres[codes[there]])[0, 1] > 0.9
+
+
+def test_a_category_and_a_yes_or_no_have_no_smooth_functions():
+    table = pl.DataFrame({"k": list("abcde") * 10, "b": [0, 1] * 25})
+    codec, codes = coded(table)
+    for place, grid in enumerate(codec.grids):
+        groups = CellGroups.fit(grid, codes[:, place], 64)
+        assert smooth_basis(grid, groups).shape == (grid.cells, 0)
+
+
+def test_smooth_weights_become_a_decoder_that_gives_the_same_likelihood():
+    import torch
+
+    from sfumato.synthesis.neural.variational_training import VariationalNetwork, _decoder
+
+    generator = torch.Generator().manual_seed(0)
+    grid, groups, codes = smooth_column(500, 1)
+    bases = [smooth_basis(grid, groups), np.zeros((3, 0)), smooth_basis(grid, groups)]
+    network = VariationalNetwork(bases, 3, 2, 8, generator)
+    with torch.no_grad():
+        for one in network.parameters():
+            one.normal_(0, 0.3, generator=generator)
+    own = groups.group_of[codes]
+    rows = np.column_stack([own, np.arange(500) % 3, own[::-1]])
+    points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    with torch.no_grad():
+        expected = float(
+            network.loss_of(
+                torch.from_numpy(points), torch.from_numpy(rows), torch.from_numpy(rows)
+            )
+        )
+    decoder = _decoder(network, (0, 1, 2))
+    state, missed = decoder.state(points), 0.0
+    for place in range(3):
+        chances = drawn_groups(decoder.logits(state, place), np.zeros(500))[1]
+        missed -= float(np.log(chances[np.arange(500), rows[:, place]]).sum())
+        decoder.add(state, place, rows[:, place])
+    assert missed == pytest.approx(expected, rel=1e-4)
+
+
+def test_few_rows_teach_a_smooth_relation_that_free_weights_do_not_learn():
+    import torch
+
+    from sfumato.synthesis.neural.training import Course, train
+    from sfumato.synthesis.neural.variational_training import VariationalNetwork
+
+    random = np.random.default_rng(2)
+    x = random.normal(size=1_000)
+    table = pl.DataFrame({"x": x, "y": x + random.normal(0, 0.3, 1_000)})
+    codec, codes = coded(table)
+    both = [CellGroups.fit(grid, codes[:, at], 64) for at, grid in enumerate(codec.grids)]
+    rows = torch.from_numpy(
+        np.column_stack([one.group_of[codes[:, at]] for at, one in enumerate(both)])
+    )
+    course = Course(15, 50, 10_000, 0.003, 15)
+
+    def held_out(bases):
+        generator = torch.Generator().manual_seed(0)
+        network = VariationalNetwork(bases, 2, 1, 32, generator)
+
+        def missed(part):
+            return network.loss_of(torch.zeros(len(part), 1), part, part) / len(part)
+
+        seen = []
+
+        def judge():
+            seen.append(float(missed(rows[500:])))
+            return seen[-1]
+
+        train(
+            network,
+            500,
+            lambda batch, _: missed(rows[:500][batch]),
+            judge,
+            course,
+            generator,
+            lambda done, total: None,
+        )
+        return min(seen)
+
+    smooth = [smooth_basis(grid, one) for grid, one in zip(codec.grids, both, strict=True)]
+    free = [np.zeros((one.groups, 0)) for one in both]
+    assert held_out(smooth) < held_out(free) - 0.3
+
+
+def test_the_mean_of_the_weights_is_judged_and_kept():
+    import torch
+
+    from sfumato.synthesis.neural.training import Course, train
+
+    network = torch.nn.Linear(1, 1, bias=False)
+    steps, judged = [], []
+
+    def step(batch, done):
+        steps.append(network.weight.item())
+        return (network.weight * (-1) ** len(steps)).sum()  # to and fro
+
+    def held_out():
+        judged.append(network.weight.item())
+        return -len(judged)
+
+    course = Course(4, 5, 100, 0.1, 9, averaged=0.9)
+    generator = torch.Generator().manual_seed(0)
+    assert train(network, 50, step, held_out, course, generator, lambda done, total: None) == 4
+    assert network.weight.item() == judged[-1]
+    assert judged[0] not in steps  # the mean is no step of the way, and training goes on from one
+    assert min(steps[:11]) < judged[0] < max(steps[:11])
+
+
+def test_a_small_step_is_slower_and_few_rows_decay_more():
+    from sfumato.synthesis.neural.training import Course
+
+    common = {"epochs": 3, "batch_size": 512, "rows_per_epoch": 100_000, "steps": 1}
+    few, many = (
+        Course.of(rows, learning_rate=0.003, patience=5, least_epochs=1, **common)
+        for rows in (640, 200_000)
+    )
+    assert (few.batch_size, many.batch_size) == (32, 512)
+    assert few.learning_rate == pytest.approx(0.003 / 4)
+    assert many.learning_rate == 0.003
+    assert (few.decay, many.decay) == (1.0, 0.01)

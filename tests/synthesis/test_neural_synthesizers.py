@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy.stats import multivariate_normal
 
 from sfumato.errors import DataError, MissingExtra, PlanError
 from sfumato.synthesis import Generator
@@ -15,6 +16,7 @@ from sfumato.synthesis.neural import (
     autoencoder_generator,
     variational_generator,
 )
+from sfumato.synthesis.neural.latent_density import LatentDensity, Mixture
 from sfumato.table import Schema
 
 HEART = Path(__file__).parents[1] / "data" / "heart_sample.parquet"
@@ -215,7 +217,8 @@ def test_without_the_extra_learning_says_what_to_install(kind, table, monkeypatc
 @pytest.mark.parametrize(
     ("rows", "architecture", "expected"),
     [
-        (310, "by size", (64, 12, 6)),
+        (310, "by size", (64, 12, 3)),
+        (310, "back pain", (64, 12, 6)),
         (2_111, "by size", (64, 32, 16)),
         (70_000, "by size", (24, 12, 12)),
         (310, "cardio", (24, 12, 12)),
@@ -225,6 +228,68 @@ def test_the_study_s_architectures(rows, architecture, expected):
     chosen = Autoencoder(architecture=architecture)._chosen(rows)
     assert (*chosen.layers, chosen.latent) == expected
     assert Autoencoder(architecture=architecture, latent=3)._chosen(rows).latent == 3
+
+
+def test_few_rows_get_few_dimensions_and_noise():
+    chosen = Autoencoder()._chosen(248)
+    assert (chosen.latent, chosen.noise, chosen.batch_size) == (3, 0.1, 32)
+    assert Autoencoder()._chosen(1_000).latent == 16
+
+
+def test_the_density_of_a_mixture_is_that_of_its_normal_distributions():
+    random = np.random.default_rng(0)
+    root = np.tril(random.normal(size=(2, 3, 3))) + 2 * np.eye(3)
+    mixture = Mixture(
+        np.array([0.3, 0.7]), random.normal(size=(2, 3)).astype(np.float32), root.astype(np.float32)
+    )
+    points = random.normal(size=(20, 3)).astype(np.float32)
+    expected = sum(
+        weight * multivariate_normal(mean, factor * one @ one.T).pdf(points)
+        for weight, mean, one, factor in zip(
+            mixture.weight, mixture.mean, mixture.spread.astype(float), [1.5, 1.5], strict=True
+        )
+    )
+    assert np.exp(mixture.widened(1.5).log_density(points)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("apart", "parts"), [(0.0, {1}), (8.0, {3, 4})])
+def test_rows_held_out_choose_how_many_parts_a_latent_density_has(apart, parts):
+    random = np.random.default_rng(2)
+    part = random.integers(0, 3, 900)
+    centres = apart * np.array([[0.0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]])
+    points = (centres[part] + random.normal(size=(900, 4))).astype(np.float32)
+    aside = np.arange(900) % 10 == 0
+    told = []
+    density = LatentDensity.judged(
+        points,
+        np.zeros(900, dtype=np.int64),
+        1,
+        aside,
+        parts=12,
+        minimum=10,
+        seed=0,
+        told=lambda done, total: told.append((done, total)),
+    )
+    assert density.parts in parts
+    assert told[-1][0] == told[-1][1]
+
+
+def test_a_latent_density_never_sees_what_it_is_judged_by():
+    random = np.random.default_rng(3)
+    points = random.normal(size=(300, 2)).astype(np.float32)
+    aside = np.arange(300) < 30
+    chosen = {"parts": 4, "minimum": 10, "seed": 0, "told": lambda done, total: None}
+    classes = np.zeros(300, dtype=np.int64)
+    one = LatentDensity.judged(points, classes, 1, aside, **chosen)
+    only = LatentDensity.fit(points[30:], classes[30:], 1, **{**chosen, "parts": 1})
+    assert one.mixtures[0].mean == pytest.approx(only.mixtures[0].mean)
+    without = LatentDensity.judged(points, classes, 1, np.zeros(300, dtype=bool), **chosen)
+    assert without.to_dict() == LatentDensity.fit(points, classes, 1, **chosen).to_dict()
+
+
+def test_the_autoencoder_says_what_mends_a_leak(models):
+    assert "few rows" in " ".join(models["autoencoder"].describe())
+    assert "few rows" not in " ".join(models["variational"].describe()).replace("rows are few", "")
 
 
 def test_a_layer_needs_a_width():

@@ -48,13 +48,16 @@ class _Architecture(NamedTuple):
     batch_size: int
 
 
-# The three networks of the autoencoder study, by the table that each was made for.
+# The three networks of the autoencoder study, by the table that each was made for; and one for few
+# rows: from the second what rows lie nearest to, or densest in, tells who was trained on.
 _ARCHITECTURES = {
     "obesity": _Architecture((64, 32), 16, 0.05, 2000, 32),
     "back pain": _Architecture((64, 12), 6, 0.0, 1000, 12),
     "cardio": _Architecture((24, 12), 12, 0.05, 1000, 256),
+    "few rows": _Architecture((64, 12), 3, 0.1, 1000, 32),
 }
-_SMALL, _LARGE = 1_000, 20_000  # rows below, from which the second and the third are taken
+_SMALL, _LARGE = 1_000, 20_000  # rows below, from which the last and the third are taken
+_AVERAGED, _DECAY, _ROWS_OF_DECAY = 0.98, 0.1, 2_000  # from so few rows on decay is at its most
 
 
 class Autoencoder(Synthesizer):
@@ -66,8 +69,9 @@ class Autoencoder(Synthesizer):
         Which network of the autoencoder study gives the settings that are None: "obesity" (layers
         of 64 and 32, latent 16, noise 0.05, 2,000 epochs, batches of 32), "back pain" (64 and 12,
         latent 6, no noise, 1,000 epochs, batches of 12), "cardio" (24 and 12, latent 12, noise
-        0.05, 1,000 epochs, batches of 256); "by size": the second below 1,000 rows, the third from
-        20,000 on.
+        0.05, 1,000 epochs, batches of 256). "few rows" is ours: 64 and 12, latent 3, noise 0.1,
+        1,000 epochs, batches of 32. "by size": "few rows" below 1,000 rows, "obesity" below 20,000,
+        else "cardio".
     layers, latent
         Widths of the hidden layers before the latent one (after it in reverse) and of that one.
     noise
@@ -83,7 +87,8 @@ class Autoencoder(Synthesizer):
         Whether the schema's target is drawn first, from its own distribution, and the latent point
         from the density of its class; without, or with more than 20 classes, it is one more column.
     mixture
-        Most parts of the mixture that is fitted to the latent points of a class.
+        Most parts of the mixture that is fitted to the latent points of a class; as many are
+        taken, and as wide, as make the rows held out most likely.
     seed
         Of the training. The same seed and rows give the same model on the same machine and number
         of threads.
@@ -98,7 +103,7 @@ class Autoencoder(Synthesizer):
     'cardio'
     """
 
-    architecture: Literal["by size", "obesity", "back pain", "cardio"] = "by size"
+    architecture: Literal["by size", "few rows", "obesity", "back pain", "cardio"] = "by size"
     layers: tuple[int, ...] | None = None
     latent: int | None = Field(default=None, ge=1, le=256)
     noise: float | None = Field(default=None, ge=0, le=1)
@@ -106,7 +111,7 @@ class Autoencoder(Synthesizer):
     batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=0.001, gt=0, lt=1)
     rows_per_epoch: int = Field(default=100_000, ge=1)
-    patience: int = Field(default=50, ge=1)
+    patience: int = Field(default=30, ge=1)
     conditional: bool = True
     mixture: int = Field(default=10, ge=1, le=200)
     seed: int = Field(default=0, ge=0)
@@ -159,16 +164,19 @@ class Autoencoder(Synthesizer):
                 rows_per_epoch=self.rows_per_epoch,
                 learning_rate=self.learning_rate,
                 patience=self.patience,
+                decay=_DECAY * min(1.0, _ROWS_OF_DECAY / max(table.height, 1)),
+                averaged=_AVERAGED,
             ),
             seed=self.seed,
             told=lambda done, total: progress("training the network", done, total),
         )
         classes = np.zeros(len(codes), dtype=np.int64) if label is None else codes[:, label]
         n_classes = 1 if label is None else codec.sizes[label]
-        density = LatentDensity.fit(
+        density = LatentDensity.judged(
             learned.points,
             classes,
             n_classes,
+            aside,
             parts=self.mixture,
             minimum=self.minimum,
             seed=self.seed,
@@ -207,7 +215,7 @@ class Autoencoder(Synthesizer):
         """Return the architecture, with what was set in place of what the study had."""
         name = self.architecture
         if name == "by size":
-            name = "back pain" if rows < _SMALL else "obesity" if rows < _LARGE else "cardio"
+            name = "few rows" if rows < _SMALL else "obesity" if rows < _LARGE else "cardio"
         own: dict[str, Any] = {
             field: getattr(self, field)
             for field in _Architecture._fields

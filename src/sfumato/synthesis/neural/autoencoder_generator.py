@@ -136,6 +136,10 @@ class AutoencoderGenerator(LatentGenerator):
             f"written from a point drawn in latent space; no person's row is rebuilt."
         )
 
+    def advice(self) -> str:
+        """Return what makes the model follow single people less, a sentence without its end."""
+        return 'Use architecture = "few rows" (latent 3, noise 0.1) or less, raise `minimum`'
+
     def to_dict(self) -> dict[str, Any]:
         """Return all that :meth:`from_dict` needs, as plain JSON values."""
         return {

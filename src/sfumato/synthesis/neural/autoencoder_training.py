@@ -50,6 +50,8 @@ class Encoded:
 class DenseNetwork(nn.Module):
     """Layers with ReLU between them, the last one sigmoid: outward and back by the same widths.
 
+    The latent layer is linear.
+
     Parameters
     ----------
     widths
@@ -70,7 +72,9 @@ class DenseNetwork(nn.Module):
     def encode(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return latent points."""
         for place in range(self.inner):
-            numbers = torch.relu(numbers @ self.weights[place] + self.biases[place])
+            numbers = numbers @ self.weights[place] + self.biases[place]
+            # normal distributions are fitted to the points: no unit may be cut off at 0, or dead
+            numbers = torch.relu(numbers) if place + 1 < self.inner else numbers
         return numbers
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,12 @@ __all__ = ["MOST_CLASSES", "LatentDensity", "Mixture"]
 _MOST_ROWS = 20_000  # of a class; more tell a mixture of few parts nothing new
 _ROWS_PER_PART = 50  # a covariance of as many numbers as latent pairs needs rows
 _LEAST_VARIANCE = 1e-4
+_WIDER = (1.0, 1.15, 1.3, 1.5, 2.0)  # factors of the covariances that held-out rows choose among
 MOST_CLASSES = 20  # of more, a class tells of too few people to have a density of its own
+
+
+def _untold(_done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +128,24 @@ class Mixture:
             points[here] = self.mean[one] + normal[here] @ self.spread[one].T
         return points
 
+    def log_density(self, points: Singles) -> Floats:
+        """Return the logarithm of the density at points, (n, latent); shape (n,)."""
+        from scipy.linalg import solve_triangular
+        from scipy.special import logsumexp
+
+        found = np.empty((len(self.weight), len(points)))
+        for one, root in enumerate(self.spread.astype(np.float64)):
+            apart = solve_triangular(
+                root, (points - self.mean[one]).T.astype(np.float64), lower=True
+            )
+            found[one] = -0.5 * np.square(apart).sum(axis=0) - np.log(np.diag(root)).sum()
+        found -= 0.5 * points.shape[1] * np.log(2 * np.pi)
+        return np.asarray(logsumexp(found, axis=0, b=self.weight[:, None]))
+
+    def widened(self, factor: float) -> Self:
+        """Return the mixture with each covariance times a factor above 0."""
+        return type(self)(self.weight, self.mean, self.spread * np.float32(factor**0.5))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the mixture as plain JSON values."""
         return {
@@ -210,6 +233,75 @@ class LatentDensity:
             )
         told(total, total)
         return cls(tuple(mixtures), of_class)
+
+    @classmethod
+    def judged(
+        cls,
+        points: Singles,
+        classes: Integers,
+        n_classes: int,
+        aside: NDArray[np.bool_],
+        *,
+        parts: int,
+        minimum: int,
+        seed: int,
+        told: Callable[[int, int], None],
+    ) -> Self:
+        """Fit with as many parts, and as much wider, as make rows held out most likely.
+
+        Parts that are many for the rows lie around single ones: rows held out are then less
+        likely, and so parts of so many are not taken. The rows held out are fitted to by nothing.
+
+        Parameters
+        ----------
+        points, classes, n_classes, minimum, seed, told
+            See :meth:`fit`.
+        aside
+            Rows held out, shape (n,); without any it is :meth:`fit`.
+        parts
+            Most parts.
+        """
+        if not aside.any():
+            return cls.fit(
+                points, classes, n_classes, parts=parts, minimum=minimum, seed=seed, told=told
+            )
+        tried = sorted({1, *(2**power for power in range(1, 8) if 2**power < parts), parts})
+        best, most = None, -np.inf
+        for place, number in enumerate(tried):
+            one = cls.fit(
+                points[~aside],
+                classes[~aside],
+                n_classes,
+                parts=number,
+                minimum=minimum,
+                seed=seed,
+                told=_untold,
+            )
+            for factor in _WIDER:
+                wider = cls(tuple(each.widened(factor) for each in one.mixtures), one.of_class)
+                likely = float(wider.log_density(points[aside], classes[aside]).sum())
+                if likely > most:
+                    best, most = wider, likely
+            told(place + 1, len(tried))
+            if best is None or best.parts < one.parts:
+                break  # more parts have made the rows held out no likelier
+        told(len(tried), len(tried))
+        return one if best is None else best
+
+    @property
+    def parts(self) -> int:
+        """Number of parts of all mixtures together."""
+        return sum(one.weight.size for one in self.mixtures)
+
+    def log_density(self, points: Singles, classes: Integers) -> Floats:
+        """Return the logarithm of the density at points of classes, shape (n,); 0 without one."""
+        found = np.zeros(len(points))
+        which = np.where(classes < 0, -1, self.of_class[classes])
+        for place, mixture in enumerate(self.mixtures):
+            here = which == place
+            if here.any():
+                found[here] = mixture.log_density(points[here])
+        return found
 
     @property
     def width(self) -> int:

@@ -87,6 +87,10 @@ class LatentGenerator(Generator):
     def learned(self) -> str:
         """Return how the model was learned, in a sentence."""
 
+    def advice(self) -> str:
+        """Return what makes the model follow single people less, a sentence without its end."""
+        return "Train fewer `epochs` or a smaller network, raise `minimum`"
+
     def sample(
         self,
         n: int,
@@ -182,8 +186,8 @@ class LatentGenerator(Generator):
         if self.rows < _FEW:
             told.append(
                 f"Warning: {self.rows:,} rows are few. A network can remember single people of so "
-                f"small a table. Train fewer `epochs` or a smaller network, raise `minimum`, and "
-                f"hand out no rows before the attacks find no evidence of a leak."
+                f"small a table. {self.advice()}, and hand out no rows before the attacks find no "
+                f"evidence of a leak."
             )
         told.append(
             f"No value of a category, and no stretch of a number, that fewer than {self.minimum} "

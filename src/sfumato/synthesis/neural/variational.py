@@ -27,6 +27,7 @@ from sfumato.synthesis.dependence import by_dependence
 from sfumato.synthesis.neural.cell_groups import CellGroups
 from sfumato.synthesis.neural.held_out import held_out_rows
 from sfumato.synthesis.neural.latent_density import LatentDensity
+from sfumato.synthesis.neural.smooth_basis import smooth_basis
 from sfumato.synthesis.neural.variational_generator import VariationalGenerator
 from sfumato.synthesis.synthesizer import Synthesizer
 
@@ -60,7 +61,8 @@ class VariationalAutoencoder(Synthesizer):
         Most rows of a step (a twentieth of the rows, at least 32, where there are few) and of a
         pass.
     learning_rate
-        Of Adam's first step; it falls along half a cosine.
+        Of Adam's first step where a step has 512 rows, less by the square root where it has fewer;
+        it falls along half a cosine.
     beta, warm_up, free_nats
         Weight of the divergence from the prior; share of the training over which it grows to that
         weight; divergence of a latent dimension in nats that costs nothing.
@@ -72,6 +74,9 @@ class VariationalAutoencoder(Synthesizer):
     patience
         Epochs without a better likelihood of a tenth of the people, who are held out, after which
         training stops.
+    gap
+        Training also stops before its rows are likelier than those held out by more than this, on
+        average, in nats of a row: what a network knows of its rows alone is what betrays them.
     seed
         Of the training. The same seed and rows give the same model on the same machine and number
         of threads.
@@ -95,11 +100,12 @@ class VariationalAutoencoder(Synthesizer):
     rows_per_epoch: int = Field(default=100_000, ge=1)
     learning_rate: float = Field(default=0.003, gt=0, lt=1)
     beta: float = Field(default=1.0, ge=0)
-    warm_up: float = Field(default=0.2, ge=0, le=1)
+    warm_up: float = Field(default=0.0, ge=0, le=1)
     free_nats: float = Field(default=0.05, ge=0)
     mixture: int = Field(default=10, ge=1, le=200)
     groups: int = Field(default=64, ge=2, le=1000)
     patience: int = Field(default=10, ge=1)
+    gap: float = Field(default=2.0, gt=0)
     seed: int = Field(default=0, ge=0)
     cells: int = Field(default=1000, ge=10, le=10_000)
 
@@ -148,12 +154,13 @@ class VariationalAutoencoder(Synthesizer):
             patience=self.patience,
             steps=_STEPS,
             least_epochs=_LEAST_EPOCHS,
+            gap=self.gap,
         )
         learned = learn_variational(
             inputs,
             aims,
             aside,
-            sizes,
+            [smooth_basis(*one) for one in zip(codec.grids, groups, strict=True)],
             order,
             heard=len(order) if self.decoder == "sequential" else int(labelled),
             latent=self.latent,

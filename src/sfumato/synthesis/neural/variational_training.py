@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
     Singles = NDArray[np.float32]
     Integers = NDArray[np.int64]
 
 __all__ = ["Learned", "learn_variational"]
 
 _AT_ONCE = 8_192  # rows that a pass without gradients takes at a time; bounds the memory
+_FREE = 0.1  # of an ordered group's own weights beside the smooth ones
+_FIRST_OUT = 0.05  # of the first output weights: training begins at the columns' own shares
 _LEAST_LOG, _MOST_LOG = -8.0, 4.0  # of a latent variance
 
 
@@ -46,13 +49,48 @@ class Learned:
     epochs: int
 
 
+class GroupWeights(nn.Module):
+    """Weights of each group of a column: smooth functions times coefficients, and a free rest.
+
+    Parameters
+    ----------
+    basis
+        Shape (groups, functions), see :func:`~.smooth_basis.smooth_basis`; without functions each
+        group's weights are free.
+    width, bound
+        Number of weights of a group, and the size of the largest first one.
+    generator
+        Of the first weights.
+    """
+
+    def __init__(self, basis: Floats, width: int, bound: float, generator: torch.Generator) -> None:
+        super().__init__()
+        groups, functions = basis.shape
+        self.basis = torch.from_numpy(basis.astype(np.float32))
+        self.free = nn.Parameter(
+            torch.empty(groups, width).uniform_(-bound, bound, generator=generator)
+        )
+        self.smooth: nn.Parameter | None = None
+        if functions:
+            bound /= functions**0.5
+            self.smooth = nn.Parameter(
+                torch.empty(functions, width).uniform_(-bound, bound, generator=generator)
+            )
+
+    def forward(self) -> torch.Tensor:
+        """Return the weights, shape (groups, width)."""
+        if self.smooth is None:
+            return self.free
+        return self.basis @ self.smooth + _FREE * self.free
+
+
 class VariationalNetwork(nn.Module):
     """An encoder on cells as tokens, and the decoder column by column.
 
     Parameters
     ----------
-    sizes
-        Groups of each column in the order of drawing.
+    bases
+        Smooth functions of each column's groups in the order of drawing, (groups, functions).
     heard
         How many of the first columns the later ones are drawn from.
     latent, hidden
@@ -63,18 +101,20 @@ class VariationalNetwork(nn.Module):
 
     def __init__(
         self,
-        sizes: Sequence[int],
+        bases: Sequence[Floats],
         heard: int,
         latent: int,
         hidden: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
+        sizes = [len(basis) for basis in bases]
         self.sizes, self.heard = tuple(sizes), heard
         starts = np.r_[0, np.cumsum(sizes)[:-1]].astype(np.int64)
         self.starts = torch.from_numpy(starts)
         columns = len(sizes)
-        self.read = _tokens(columns, int(sum(sizes)), hidden, generator)
+        token, output = (3.0 / columns) ** 0.5, _FIRST_OUT * (3.0 / hidden) ** 0.5
+        self.read = nn.ModuleList(GroupWeights(one, hidden, token, generator) for one in bases)
         self.read_bias = nn.Parameter(torch.zeros(hidden))
         self.encode = matrix(hidden, hidden, generator)
         self.encode_bias = nn.Parameter(torch.zeros(hidden))
@@ -85,16 +125,17 @@ class VariationalNetwork(nn.Module):
         self.second = matrix(hidden, hidden, generator)
         self.second_bias = nn.Parameter(torch.zeros(hidden))
         self.bias = nn.Parameter(torch.zeros(columns, hidden))
-        self.out = nn.ParameterList(matrix(hidden, size, generator, 0.5) for size in sizes)
+        self.out = nn.ModuleList(GroupWeights(one, hidden, output, generator) for one in bases)
         self.out_bias = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)
-        self.heard_groups = nn.ParameterList(
-            _tokens(columns, size, hidden, generator) for size in sizes[:heard]
+        self.heard_groups = nn.ModuleList(
+            GroupWeights(one, hidden, token, generator) for one in bases[:heard]
         )
 
     def posterior(self, groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log variance of each row's latent point."""
         tokens = groups + self.starts
-        layer = functional.embedding_bag(tokens, self.read, mode="sum") + self.read_bias
+        read = torch.cat([weights() for weights in self.read])
+        layer = functional.embedding_bag(tokens, read, mode="sum") + self.read_bias
         layer = torch.relu(torch.relu(layer) @ self.encode + self.encode_bias)
         mean, log_variance = (layer @ self.place + self.place_bias).chunk(2, dim=1)
         return mean, log_variance.clamp(_LEAST_LOG, _MOST_LOG)
@@ -107,12 +148,13 @@ class VariationalNetwork(nn.Module):
         state = layer @ self.second + self.second_bias
         loss = points.new_zeros(())
         for place in range(len(self.sizes)):
-            logits = torch.relu(state + self.bias[place]) @ self.out[place] + self.out_bias[place]
+            layer = torch.relu(state + self.bias[place])
+            logits = layer @ self.out[place]().T + self.out_bias[place]
             loss = loss + functional.cross_entropy(
                 logits, aims[:, place], ignore_index=-1, reduction="sum"
             )
             if place < self.heard and place + 1 < len(self.sizes):
-                state = state + functional.embedding(groups[:, place], self.heard_groups[place])
+                state = state + functional.embedding(groups[:, place], self.heard_groups[place]())
         return loss
 
 
@@ -120,7 +162,7 @@ def learn_variational(
     groups: Integers,
     aims: Integers,
     aside: NDArray[np.bool_],
-    sizes: Sequence[int],
+    bases: Sequence[Floats],
     order: Sequence[int],
     *,
     heard: int,
@@ -142,8 +184,8 @@ def learn_variational(
         learned; an aim of -1 is not learned.
     aside
         Rows that only tell when to stop, shape (n,).
-    sizes
-        Groups of each column.
+    bases
+        Smooth functions of each column's groups, (groups, functions).
     order
         Numbers of the columns in the order of drawing.
     heard, latent, hidden
@@ -158,19 +200,21 @@ def learn_variational(
         See :func:`~sfumato.synthesis.neural.training.train`.
     """
     generator = torch.Generator().manual_seed(seed)
-    ordered = [sizes[column] for column in order]
-    network = VariationalNetwork(ordered, heard, latent, hidden, generator)
+    network = VariationalNetwork(
+        [bases[column] for column in order], heard, latent, hidden, generator
+    )
     columns = list(order)
     read = torch.from_numpy(np.ascontiguousarray(groups[:, columns]))
     wanted = torch.from_numpy(np.ascontiguousarray(aims[:, columns]))
     with torch.no_grad():
         for place, column in enumerate(columns):
             learned = aims[:, column]
-            counts = np.bincount(learned[learned >= 0], minlength=sizes[column])
+            counts = np.bincount(learned[learned >= 0], minlength=len(bases[column]))
             network.out_bias[place].copy_(torch.from_numpy(np.log((counts + 0.5) / counts.sum())))
     train_read, train_wanted = read[~aside], wanted[~aside]
     held_read, held_wanted = read[aside], wanted[aside]
     held_noise = torch.randn(len(held_read), latent, generator=generator)
+    compared = torch.linspace(0, len(train_read) - 1, min(len(held_read), len(train_read))).long()
 
     def step(batch: torch.Tensor, done: float) -> torch.Tensor:
         rows, goal = train_read[batch], train_wanted[batch]
@@ -181,17 +225,26 @@ def learn_variational(
         weight = beta * min(1.0, done / warm_up) if warm_up > 0 else beta
         return network.loss_of(points, rows, goal) / len(batch) + weight * apart
 
-    def held_out() -> float:
+    def judged(read: torch.Tensor, wanted: torch.Tensor) -> float:
         total = 0.0
-        for part in torch.split(torch.arange(len(held_read)), _AT_ONCE):
-            rows = held_read[part]
+        for part in torch.split(torch.arange(len(read)), _AT_ONCE):
+            rows = read[part]
             mean, log_variance = network.posterior(rows)
             points = mean + torch.exp(0.5 * log_variance) * held_noise[part]
-            total += float(network.loss_of(points, rows, held_wanted[part]))
+            total += float(network.loss_of(points, rows, wanted[part]))
             total += beta * float(_divergence(mean, log_variance).sum())
-        return total / max(len(held_read), 1)
+        return total / max(len(read), 1)
 
-    best = train(network, len(train_read), step, held_out, course, generator, told)
+    best = train(
+        network,
+        len(train_read),
+        step,
+        lambda: judged(held_read, held_wanted),
+        course,
+        generator,
+        told,
+        lambda: judged(train_read[compared], train_wanted[compared]),
+    )
     points = []
     with torch.no_grad():
         for part in torch.split(read, _AT_ONCE):
@@ -199,12 +252,6 @@ def learn_variational(
             noise = torch.randn(mean.shape, generator=generator)
             points.append((mean + torch.exp(0.5 * log_variance) * noise).numpy())
     return Learned(_decoder(network, tuple(order)), np.concatenate(points), best)
-
-
-def _tokens(columns: int, groups: int, hidden: int, generator: torch.Generator) -> nn.Parameter:
-    """Return first weights of groups of which a row has as many as columns."""
-    bound = (3.0 / columns) ** 0.5
-    return nn.Parameter(torch.empty(groups, hidden).uniform_(-bound, bound, generator=generator))
 
 
 def _divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -218,9 +265,9 @@ def _decoder(network: VariationalNetwork, order: tuple[int, ...]) -> SequentialD
     }
     for place in range(len(order)):
         named[f"bias_{place}"] = network.bias[place]
-        named[f"out_{place}"] = network.out[place]
+        named[f"out_{place}"] = network.out[place]().T
         named[f"out_bias_{place}"] = network.out_bias[place]
         if place < network.heard:
-            named[f"in_{place}"] = network.heard_groups[place]
+            named[f"in_{place}"] = network.heard_groups[place]()
     weights = {name: one.detach().numpy().copy() for name, one in named.items()}
     return SequentialDecoder(weights, order, network.heard)
