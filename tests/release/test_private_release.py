@@ -13,7 +13,13 @@ import pytest
 
 import sfumato as sf
 from sfumato.errors import PlanError
-from sfumato.privacy.differential import Budget, DiscreteGaussian, DiscreteLaplace, Ledger
+from sfumato.privacy.differential import (
+    Budget,
+    DiscreteGaussian,
+    DiscreteLaplace,
+    Ledger,
+    sampled_gaussian,
+)
 from sfumato.release import Plan, run, verify
 from sfumato.release.certificate import Certificate
 from sfumato.release.ledger_recount import ledger_finding
@@ -251,6 +257,33 @@ def test_laplace_noise_is_priced_by_its_scale(release):
     assert ledger_finding(honest)[0]
     forged = json.loads(json.dumps(ledger.to_dict()))
     forged["charges"][0]["cost"]["epsilon"] = "1/100"
+    kept, words = ledger_finding(replace(honest, ledger=forged))
+    assert not kept
+    assert "costs more than the ledger says" in words
+
+
+def rarer(charge):
+    charge["cost"]["rate"] = "1/1000"
+
+
+def quieter(charge):
+    charge["facts"]["scale"] = "100 (sigma squared)"
+
+
+def of_everybody(charge):
+    charge["mechanism"] = "discrete Gaussian"
+
+
+@pytest.mark.parametrize("forge", [rarer, quieter, of_everybody])
+def test_noise_on_a_sample_is_priced_by_its_rate_and_scale(release, forge):
+    budget = Budget(epsilon=2, delta="1e-9")
+    ledger = Ledger(budget)
+    noise = sampled_gaussian(budget, sensitivity_squared=400, rate="1/20", times=50)
+    ledger.charge("slopes", noise, 50)
+    honest = replace(release.certificate, ledger=ledger.to_dict())
+    assert ledger_finding(honest)[0]
+    forged = json.loads(json.dumps(ledger.to_dict()))
+    forge(forged["charges"][0])
     kept, words = ledger_finding(replace(honest, ledger=forged))
     assert not kept
     assert "costs more than the ledger says" in words
