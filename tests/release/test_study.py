@@ -198,7 +198,7 @@ def test_a_finished_release_is_not_made_again(plan_file, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("rows = 300", "rows = 299", ["GaussianCopula"]),
+        ("rows = 300", "rows = 299", []),  # drawn anew from the model that was kept
         ("sample = 100", "sample = 99", []),
         *(
             pytest.param(*values, marks=pytest.mark.slow)

@@ -120,7 +120,7 @@ def renyi_epsilon(divergences: Floats, delta: float) -> float:
     Examples
     --------
     >>> round(renyi_epsilon(0.5 * np.array(ORDERS), 1e-5), 2)
-    4.73
+    4.75
     """
     if not 0 < delta < 1:
         raise PlanError(f"delta must be above 0 and below 1, not {delta}")
