@@ -123,7 +123,7 @@ def test_second_moments_move_by_at_most_the_bound(monkeypatch):
     assert 0 < sum(moved**2) <= seen[0][1]
 
 
-def least_epsilon(monkeypatch, fit, delta, runs, counted):
+def least_epsilon(monkeypatch, fit, delta, runs, counted, rows=1):
     """Return a bound of epsilon from below, by what gives one odd person away in many fits.
 
     Whoever sees the noisy counts and knows all other rows makes the most powerful test. Its errors
@@ -140,6 +140,8 @@ def least_epsilon(monkeypatch, fit, delta, runs, counted):
         Of the promise; fits of each of the two tables.
     counted
         Which answers are looked at: a slice.
+    rows
+        Of the odd person, alike.
     """
     answers = []
     plain = noisy_counting.NoisyCounting.noised
@@ -151,7 +153,11 @@ def least_epsilon(monkeypatch, fit, delta, runs, counted):
 
     monkeypatch.setattr(noisy_counting.NoisyCounting, "noised", noised)
     table = people(300)[["sex", "ill"]].with_columns(sex=pl.lit("M"), ill=pl.lit(value=True))
-    odd = pl.concat([pl.DataFrame({"sex": ["F"], "ill": [False]}), table])
+    odd = pl.concat([pl.DataFrame({"sex": ["F"], "ill": [False]})] * rows + [table])
+    if rows > 1:
+        persons = [0] * rows + [*range(1, len(table) + 1)]
+        odd, table = odd.with_columns(id=pl.Series(persons)), table.with_row_index("id", 1)
+        table = table.with_columns(pl.col("id").cast(pl.Int64))
     scores = np.empty((2, runs))
     for place, each in enumerate((odd, table)):
         for run in range(runs):
@@ -191,10 +197,13 @@ def test_neighbours_are_told_apart_up_to_the_promise_and_no_better(monkeypatch, 
 @pytest.mark.slow
 @pytest.mark.parametrize("beyond", ["0", "1/4"])
 def test_all_answers_of_chosen_marginals_together_keep_the_promise(monkeypatch, beyond):
-    """The whole of it, choices included: singles, rounds, pairs that no clique may hold."""
-    epsilon, delta, runs = 4, 1e-6, 250
+    """The whole of it, choices included: singles, rounds, pairs that no clique may hold.
+
+    A person has ten rows: noise of many units, whose bound for whole numbers is hardly loose.
+    """
+    epsilon, delta, runs, rows = 4, 1e-6, 250, 10
     settings = {
-        "budget": Budget(epsilon=epsilon, delta=str(delta)),
+        "budget": Budget(epsilon=epsilon, delta=str(delta), unit="person", rows_per_person=rows),
         "domain": PAIR,
         "rounds": 2,
         "max_cells": 100 if beyond == "0" else 1,
@@ -202,8 +211,9 @@ def test_all_answers_of_chosen_marginals_together_keep_the_promise(monkeypatch, 
     }
 
     def fit(table, seed):
-        model = DPMarginals(insecure_seed=seed, **settings).fit(table, Schema(rest="other"))
+        schema = Schema(person="id", rest="other")
+        model = DPMarginals(insecure_seed=seed, **settings).fit(table, schema)
         assert bool(model.model.tilts) == (beyond != "0")
 
-    least = least_epsilon(monkeypatch, fit, delta, runs, slice(None))
+    least = least_epsilon(monkeypatch, fit, delta, runs, slice(None), rows)
     assert epsilon / 3 < least <= epsilon
