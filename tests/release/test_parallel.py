@@ -205,7 +205,7 @@ def test_without_a_frontier_an_error_in_a_process_is_the_error_of_the_run(plan_f
 @pytest.fixture
 def workshop(plan_file, tmp_path):
     plan = Plan.read(plan_file)
-    return running_module._opened(plan, tmp_path / "out", lambda *_: None)
+    return running_module.opened(plan, tmp_path / "out", lambda *_: None)
 
 
 @pytest.mark.slow

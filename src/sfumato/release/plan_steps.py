@@ -19,7 +19,7 @@ from sfumato.release.kept import KEPT_FOLDER, PREPARATION_FILE, Kept, Part
 from sfumato.release.plan import Plan
 from sfumato.release.private_release import ledger_of
 from sfumato.release.release_folder import MODEL_FILE, RECODING_FILE
-from sfumato.release.running import _opened, _refuse_own_plan, _refuse_strange_folder, run
+from sfumato.release.running import opened, refuse_own_plan, refuse_strange_folder, run
 from sfumato.release.workshop import WORK_FOLDER, Workshop
 
 if TYPE_CHECKING:
@@ -103,18 +103,18 @@ def run_step(
     out = Path(out).absolute()
     given = plan
     if isinstance(plan, str | Path):
-        _refuse_own_plan(Path(plan), out)
+        refuse_own_plan(Path(plan), out)
         plan = Plan.read(plan)
     if plan.frontier is not None:
         raise PlanError(
             "a plan with a [frontier] makes and leaves out releases as it goes: run it without "
             "--step, or take the section out"
         )
-    _refuse_strange_folder(out)
+    refuse_strange_folder(out)
     done: list[str] = []
     found: list[str] = []
     with exclusive(out):
-        workshop = _opened(plan, out, progress)
+        workshop = opened(plan, out, progress)
         for release in plan.releases:
             name = release.name
             if step == "prepare":

@@ -35,7 +35,7 @@ from sfumato.release.splitting import set_aside
 from sfumato.release.study import NotMade, SourceFacts, Study, StudyRelease
 from sfumato.release.workshop import Workshop
 
-__all__ = ["release_alone", "run"]
+__all__ = ["opened", "refuse_own_plan", "refuse_strange_folder", "release_alone", "run"]
 
 _OURS = ".lock"
 
@@ -79,15 +79,15 @@ def run(
     """
     out = Path(out).absolute()
     if isinstance(plan, str | Path):
-        _refuse_own_plan(Path(plan), out)
+        refuse_own_plan(Path(plan), out)
         plan = Plan.read(plan)
-    _refuse_strange_folder(out)
+    refuse_strange_folder(out)
     with exclusive(out):
         clear_parts(out)
         for release in plan.releases:
             recover(out / release.name)
             refuse_foreign(out / release.name)
-        workshop = _opened(plan, out, progress)
+        workshop = opened(plan, out, progress)
         study = _made(workshop, jobs)
         _write_study(study)
         workshop.clear()
@@ -133,14 +133,14 @@ def release_alone(plan: Plan, folder: str | Path, *, progress: Progress = silent
     out = folder.with_name(f".{folder.name}.part")
     try:
         with exclusive(out):
-            release = _opened(plan, out, progress).release(only.name)
+            release = opened(plan, out, progress).release(only.name)
             put_in_place(out / only.name, folder)
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return release
 
 
-def _opened(plan: Plan, out: Path, progress: Progress) -> Workshop:
+def opened(plan: Plan, out: Path, progress: Progress) -> Workshop:
     """Read the source, set the control rows aside, and open the workshop for the rest."""
     progress("reading the source", 0, 1)
     source = read_source(plan)
@@ -171,7 +171,8 @@ def _write_study(study: Study) -> None:
     write_text(study.report, render_study(study))
 
 
-def _refuse_own_plan(plan: Path, out: Path) -> None:
+def refuse_own_plan(plan: Path, out: Path) -> None:
+    """Refuse a plan that would be written over."""
     if plan.absolute() == out / "plan.toml":
         raise PlanError(
             f"{plan} lies in the study's own folder, where the plan as run is written: "
@@ -179,7 +180,8 @@ def _refuse_own_plan(plan: Path, out: Path) -> None:
         )
 
 
-def _refuse_strange_folder(out: Path) -> None:
+def refuse_strange_folder(out: Path) -> None:
+    """Refuse a folder that holds something else than a study."""
     with disk_errors(out):
         if out.exists() and not (out / _OURS).exists() and any(out.iterdir()):
             raise PlanError(f"{out} is not empty and holds no study: use a new folder for --out")

@@ -244,7 +244,7 @@ class TreeGenerator(Generator):
             trees=tuple(Tree.from_dict(one) for one in values["trees"]),
             smoothing=values["smoothing"],
             leaf=values["leaf"],
-            evidence=values["evidence"],
+            evidence=values.get("evidence", 8.0),  # of models before it was written down
             schema=Schema.from_dict(values["schema"]).select(codec.names),
             left_out=tuple(values["left_out"]),
             minimum=values["minimum"],
