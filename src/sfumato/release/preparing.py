@@ -26,6 +26,7 @@ from sfumato.privacy.differential.rationals import rational, rounded_down
 from sfumato.release.private_release import budget_of, ledger_of
 from sfumato.synthesis.private.contribution import bounded, check_unit
 from sfumato.table.preparation.category_encoders import texts
+from sfumato.table.preparation.step import text_of
 from sfumato.table.preparation.table_preparation import TablePreparation, exact_answer, fit_steps
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class _Paid:
 
         def counts() -> np.ndarray[Any, np.dtype[np.int64]]:
             cells = texts(self._cells(question, table))
-            known = [_text(value) for value in values]
+            known = [text_of(value) for value in values]
             return np.asarray([int((cells == text).sum()) for text in known], dtype=np.int64)
 
         place: int = self.ledger.run(label, mechanism, counts)
@@ -379,9 +380,3 @@ def _steady(budget: Budget) -> Budget:
 
 def _numbers(cells: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     return cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -415,6 +415,27 @@ class Codec:
             for name, value in values.items()
         }
 
+    def with_given(self, rows: pl.DataFrame, values: dict[str, Any]) -> pl.DataFrame:
+        """Return drawn rows with given values as they were given, where their type can hold them.
+
+        Parameters
+        ----------
+        rows
+            Rows that lie in the values' cells.
+        values
+            What was given, by column; missing and suppressed are in the rows already.
+        """
+        written = (
+            grid.coding.written(values[name])
+            for name, grid in zip(self.names, self.grids, strict=True)
+            if values.get(name) not in (None, "*")
+        )
+        return rows.with_columns(
+            one.new_from_index(0, rows.height)
+            for one in written
+            if one.dtype == rows.schema[one.name]
+        )
+
     def decode(self, codes: Integers, within: Floats) -> pl.DataFrame:
         """Return the rows that cells stand for; see :meth:`ColumnGrid.decode`.
 

@@ -130,22 +130,12 @@ class TreeGenerator(Generator):
 
         if any(share.max() == 0 for share in shares.values()):
             raise refuse(0.0)
-        literal = [
-            self.codec.grids[place].coding.written(values[self.codec.names[place]])
-            if values[self.codec.names[place]] not in (None, "*")
-            else None
-            for place in fixed
-        ]
 
         def draw(_: int) -> pl.DataFrame:
             uniform = random.random((_BLOCK, self._width + 1))
             cells, within, chance = self._drawn_given(uniform, fixed, shares)
             kept = uniform[:, -1] < chance
-            rows = self._decoded(cells[kept], within[kept])
-            for one in literal:
-                if one is not None and one.dtype == rows.schema[one.name]:
-                    rows = rows.with_columns(one.new_from_index(0, rows.height))
-            return rows
+            return self.codec.with_given(self._decoded(cells[kept], within[kept]), values)
 
         return collect_rows(
             draw,

@@ -106,19 +106,10 @@ class FactorGenerator(Generator):
         values = check_sample(n, given, self.codec.names)
         fixed = self.codec.given(values)
         self._check_drawn(fixed)
-        literal = [
-            self.codec.grids[place].coding.written(values[self.codec.names[place]])
-            for place in fixed
-            if values[self.codec.names[place]] not in (None, "*")
-        ]
         random = np.random.default_rng(seed)
 
         def draw(_: int) -> pl.DataFrame:
-            rows = self._block(self.model, random, fixed)
-            for one in literal:
-                if one.dtype == rows.schema[one.name]:
-                    rows = rows.with_columns(one.new_from_index(0, rows.height))
-            return rows
+            return self.codec.with_given(self._block(self.model, random, fixed), values)
 
         return collect_rows(
             draw,

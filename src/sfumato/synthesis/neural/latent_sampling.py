@@ -121,11 +121,6 @@ class LatentGenerator(Generator):
         values = check_sample(n, given, self.codec.names)
         fixed = self.codec.given(values)
         random = np.random.default_rng(seed)
-        literal = [
-            self.codec.grids[place].coding.written(values[self.codec.names[place]])
-            for place in fixed
-            if values[self.codec.names[place]] not in (None, "*")
-        ]
 
         def refuse(share: float) -> DataError:
             return too_rare(values, share, "")
@@ -139,11 +134,7 @@ class LatentGenerator(Generator):
 
         def draw(_: int) -> pl.DataFrame:
             cells, within, kept = self._block(random, fixed)
-            rows = self.codec.decode(cells[kept], within[kept])
-            for one in literal:
-                if one.dtype == rows.schema[one.name]:
-                    rows = rows.with_columns(one.new_from_index(0, rows.height))
-            return rows
+            return self.codec.with_given(self.codec.decode(cells[kept], within[kept]), values)
 
         return collect_rows(
             draw,

@@ -19,6 +19,7 @@ from sfumato.table.preparation.step import (
     PreparationStep,
     Question,
     need,
+    text_of,
 )
 from sfumato.table.schema import Column, Role
 
@@ -189,7 +190,7 @@ class Bounds(PreparationStep):
         need(table, self, [self.column])
         cells = pl.col(self.column)
         if self.values is not None:
-            known = [_text(value) for value in self.values]
+            known = [text_of(value) for value in self.values]
             inside = texts(table[self.column]).is_in(known).fill_null(value=False)
             return table.with_columns(pl.when(inside).then(cells).otherwise(None))
         kind = table.schema[self.column]
@@ -354,10 +355,10 @@ def check_price(step: PreparationStep, *, asks: bool) -> None:
 def _as_kind(value: Any, kind: pl.DataType) -> Any:
     """Return a value as a column of this type holds it, or None if it cannot."""
     if kind == pl.String:
-        return value if isinstance(value, str) else _text(value)
+        return value if isinstance(value, str) else text_of(value)
     if kind == pl.Boolean:
         known = {"true": True, "false": False}
-        return value if isinstance(value, bool) else known.get(_text(value).lower())
+        return value if isinstance(value, bool) else known.get(text_of(value).lower())
     if kind == pl.Date and isinstance(value, str):
         try:
             return dt.date.fromisoformat(value)
@@ -368,12 +369,6 @@ def _as_kind(value: Any, kind: pl.DataType) -> Any:
 
 def _plain(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _text(value: Cell) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def wrong_type(step: PreparationStep, column: str, kind: pl.DataType, needed: str) -> SchemaError:

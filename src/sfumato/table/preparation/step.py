@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sfumato.table.types import ColumnType
 
-__all__ = ["Answer", "Cell", "Part", "PreparationStep", "Question", "need", "retyped"]
+__all__ = ["Answer", "Cell", "Part", "PreparationStep", "Question", "need", "retyped", "text_of"]
 
 
 def _part(value: Any) -> Any:
@@ -46,6 +46,13 @@ Part: TypeAlias = Annotated[Fraction, BeforeValidator(_part), PlainSerializer(st
 Cell: TypeAlias = bool | int | float | str
 #: What a question gives: a number or category, a mean with a deviation, or nothing known.
 Answer: TypeAlias = Cell | tuple[float, float] | None
+
+
+def text_of(value: Cell) -> str:
+    """Return a declared value as texts show it: 2.0 as 2, truth values in lower case."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)
