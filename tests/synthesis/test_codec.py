@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from sfumato.errors import DataError
 from sfumato.synthesis.codec import Codec, ColumnGrid, read_table
 from sfumato.synthesis.margins import NumberMargin
+from sfumato.synthesis.trees import Trees
 from sfumato.table import Column, Hierarchy, Schema
 
 REST = Schema(rest="other")
@@ -215,3 +216,25 @@ def test_a_declared_order_is_the_order_of_the_cells():
         grid = Codec.fit(read_table(table[:, :1], schema, minimum=5), minimum=5)[0].grids[0]
         assert not grid.ordered
         assert grid.labels == ("Fair", "Good", "Poor")
+
+
+def test_given_values_are_written_as_they_were_given():
+    """A cell may hold many numbers: what is asked for is not another one of them."""
+    random = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {"bmi": random.normal(27, 5, 500).round(2), "kind": random.choice(["a", "b"], 500)}
+    )
+    codec, codes = fit(table, minimum=50)
+    drawn = codec.decode(codes, random.random(codes.shape))
+    written = codec.with_given(drawn, {"bmi": 26.13})
+    assert written["bmi"].unique().to_list() == [26.13]
+    assert_frame_equal(written.drop("bmi"), drawn.drop("bmi"))
+    for said in ({}, {"bmi": None}, {"kind": "*"}):
+        assert_frame_equal(codec.with_given(drawn, said), drawn)
+
+
+def test_a_tree_draws_the_number_that_was_given():
+    random = np.random.default_rng(1)
+    table = pl.DataFrame({"x": random.normal(0, 9, 800).round(2), "y": random.integers(0, 2, 800)})
+    rows = Trees(minimum=50).fit(table, REST).sample(300, seed=1, given={"x": 1.23})
+    assert rows["x"].unique().to_list() == [1.23]
