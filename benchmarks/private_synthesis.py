@@ -12,16 +12,21 @@ Printed are medians over ``--seeds`` fits, each with a draw of its own; the memo
 process that fits once; below stand the goals, and each figure in units of its goal.
 
 ``--peers`` puts others beside: each in an environment of its own, in ``--environments`` or made
-by ``--install``, cut off after ``--cap`` seconds of wall time, one seed each. Then all, ours too,
+by ``--install``, cut off after ``--cap`` seconds of CPU, one seed each. Then all, ours too,
 learn the cells of one public grid. A ratio is a figure of a peer over that of our best line::
 
     python benchmarks/private_synthesis.py --data FOLDER --tables adult --epsilons 1 \\
         --peers "mbi MST" "mbi AIM" "dpmm MST" --environments PEERS --install
+
+``--results`` keeps each run as it ends, and what stands there is not measured again: ours and the
+peers can be run apart (``--techniques`` without a name runs peers only). ``--picture`` draws all
+that stands there over epsilon; with no ``--epsilons`` nothing else is done.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import multiprocessing
@@ -36,6 +41,7 @@ from typing import Any
 import polars as pl
 from peers.bench import Bench
 from peers.synthesis_bench import PEERS, PublicGrid, drawn_by
+from peers.synthesis_results import Results
 from synthesize import COLUMNS, TABLES, Judge, Table, line
 
 from sfumato.privacy.differential import Budget
@@ -152,41 +158,109 @@ def _peak(kind: str, settings: dict[str, Any], data: Path, table: str, epsilon: 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def beside_peers(arguments: argparse.Namespace, table: Table, judge: Judge) -> None:
+def beside_peers(
+    arguments: argparse.Namespace, table: Table, judge: Judge, results: Results
+) -> None:
     """Print ours and the peers on one public grid, and the ratios."""
     grid = PublicGrid(table)
     cells, n = grid.coded(), table.train.height
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(
-            arguments.data, Path(folder), arguments.environments, arguments.cap, 1, threads=1
+            arguments.data, Path(folder), arguments.environments, 8 * arguments.cap, 1, threads=1
         )
         for name in arguments.peers if arguments.install else ():
             bench.install(PEERS[name])
+
+        def ours(kind: str, epsilon: str, seed: int) -> dict[str, Any]:
+            since = time.process_time()
+            model = TECHNIQUES[kind](
+                budget=Budget(epsilon=epsilon, delta=Fraction(1, n**2)),
+                domain=grid.domain(),
+                insecure_seed=seed,
+            ).fit(cells, table.schema)
+            drawn = model.sample(n, seed=seed)
+            spent = time.process_time() - since
+            return {**judge.figures(grid.decoded(drawn, seed)), "cpu": spent}
+
+        def theirs(name: str, epsilon: str) -> dict[str, Any]:
+            run, drawn = drawn_by(bench, PEERS[name], grid, float(epsilon), 1 / n**2, arguments.cap)
+            if drawn is None:
+                return {"failure": run.failure}
+            return {**judge.figures(drawn), "cpu": run.times["job"], "MB": run.peak * 1000}
+
         for epsilon in arguments.epsilons:
             print(f"epsilon {epsilon}, all on the public grid")
-            lines: dict[str, dict[str, float]] = {}
+            run = {"table": table.name, "grid": "public", "epsilon": epsilon}
+            lines: list[dict[str, float]] = []
             for kind in arguments.techniques:
-                since = time.process_time()
-                model = TECHNIQUES[kind](
-                    budget=Budget(epsilon=epsilon, delta=Fraction(1, n**2)),
-                    domain=grid.domain(),
-                    insecure_seed=0,
-                ).fit(cells, table.schema)
-                drawn = model.sample(n, seed=0)
-                spent = time.process_time() - since
-                lines[kind] = {**judge.figures(grid.decoded(drawn, 0)), "cpu": spent}
-                print(line(kind, lines[kind]), flush=True)
-            ours = max(lines.values(), key=lambda one: one["AUROC"])
+                runs = [
+                    results.measured(
+                        {**run, "who": kind, "seed": seed},
+                        functools.partial(ours, kind, epsilon, seed),
+                    )
+                    for seed in range(arguments.seeds)
+                ]
+                lines.append(middle(runs))
+                print(line(kind, lines[-1]), flush=True)
             for name in arguments.peers:
-                run, drawn_rows = drawn_by(bench, PEERS[name], grid, float(epsilon), 1 / n**2)
-                if drawn_rows is None:
-                    print(f"{name:16} {run.failure}", flush=True)
+                told = results.measured(
+                    {**run, "who": name, "seed": 0}, functools.partial(theirs, name, epsilon)
+                )
+                if "failure" in told:
+                    print(f"{name:16} {told['failure']}", flush=True)
                     continue
-                told = {**judge.figures(drawn_rows), "cpu": run.times["job"]}
-                told["MB"] = run.peak * 1000
-                print(line(name, told))
-                ratios = {key: told[key] / ours[key] for key in ours if ours[key]}
-                print(line("  over ours", ratios), flush=True)
+                print(line(name, told), flush=True)
+                if lines:
+                    best = max(lines, key=lambda one: one["AUROC"])
+                    ratios = {key: told[key] / best[key] for key in best if best[key]}
+                    print(line("  over ours", ratios), flush=True)
+
+
+def middle(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {key: median(run[key] for run in runs) for key in runs[0]}
+
+
+def by_itself(
+    arguments: argparse.Namespace, table: Table, judge: Judge, results: Results, name: str
+) -> None:
+    """Print a line for each technique at each epsilon, and how far it is from the goals."""
+    n = table.train.height
+    settings = {
+        key: json.loads(value) for key, _, value in (one.partition("=") for one in arguments.set)
+    }
+
+    def fitted(kind: str, epsilon: str, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
+        technique = TECHNIQUES[kind](
+            budget=Budget(epsilon=epsilon, delta=Fraction(1, n**2)),
+            domain=domain(table),
+            insecure_seed=seed,
+            **chosen,
+        )
+        since = time.process_time()
+        drawn = technique.fit(table.train, table.schema).sample(n, seed=seed)
+        spent = time.process_time() - since
+        return {**judge.figures(drawn), "cpu": spent}
+
+    for epsilon, kind in itertools.product(arguments.epsilons, arguments.techniques):
+        if kind == arguments.techniques[0]:
+            print(f"epsilon {epsilon}")
+        fields = TECHNIQUES[kind].model_fields
+        chosen = {key: value for key, value in settings.items() if key in fields}
+        who = " ".join([kind, *(f"{key}={value}" for key, value in sorted(chosen.items()))])
+        run = {"table": table.name, "grid": "own", "who": who, "epsilon": epsilon}
+        told = middle(
+            [
+                results.measured(
+                    {**run, "seed": seed}, functools.partial(fitted, kind, epsilon, seed, chosen)
+                )
+                for seed in range(arguments.seeds)
+            ]
+        )
+        if not arguments.no_memory:
+            told["MB"] = peak_memory(kind, chosen, arguments.data, name, epsilon)
+        print(line(kind, told))
+        print(*how_far(table.name, epsilon, told), sep="\n", flush=True)
 
 
 def main() -> None:
@@ -194,48 +268,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=["adult", "diabetes"])
-    parser.add_argument("--techniques", nargs="+", choices=TECHNIQUES, default=list(TECHNIQUES))
-    parser.add_argument("--epsilons", nargs="+", default=["0.1", "0.5", "1", "3", "10"])
+    parser.add_argument("--techniques", nargs="*", choices=TECHNIQUES, default=list(TECHNIQUES))
+    parser.add_argument("--epsilons", nargs="*", default=["0.1", "0.5", "1", "3", "10"])
     parser.add_argument("--seeds", type=int, default=5, help="fits of which the median is told")
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE, a setting")
     parser.add_argument("--no-memory", action="store_true", help="skip the memory measurement")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=[])
+    parser.add_argument("--public-grid", action="store_true", help="as beside peers")
     parser.add_argument("--environments", type=Path, help="folder of the peers' environments")
     parser.add_argument("--install", action="store_true", help="make the environments")
-    parser.add_argument("--cap", type=float, default=240, help="seconds that a peer may take")
+    parser.add_argument("--cap", type=float, default=240, help="CPU seconds that a peer may take")
+    parser.add_argument("--results", type=Path, help="JSON lines, one a run, added to")
+    parser.add_argument("--picture", type=Path, help="curves over epsilon, .svg or .png")
     arguments = parser.parse_args()
-    settings = {
-        key: json.loads(value) for key, _, value in (one.partition("=") for one in arguments.set)
-    }
-    for name in arguments.tables:
+    if arguments.picture and not arguments.results:
+        parser.error("--picture draws what stands in --results")
+    results = Results(arguments.results)
+    for name in arguments.tables if arguments.epsilons else ():
         table = TABLES[name](arguments.data)
         judge = Judge(table)
-        n = table.train.height
-        print(f"\n{table.name}: {n:,} training rows, {table.train.width} columns")
+        print(f"\n{table.name}: {table.train.height:,} training rows, {table.train.width} columns")
         print(f"{'':16}" + " ".join(f"{column:>8}" for column in COLUMNS))
-        if arguments.peers:
-            beside_peers(arguments, table, judge)
-            continue
-        for epsilon, kind in itertools.product(arguments.epsilons, arguments.techniques):
-            if kind == arguments.techniques[0]:
-                print(f"epsilon {epsilon}")
-            fields = TECHNIQUES[kind].model_fields
-            chosen = {key: value for key, value in settings.items() if key in fields}
-            budget = Budget(epsilon=epsilon, delta=Fraction(1, n**2))
-            runs = []
-            for seed in range(arguments.seeds):
-                technique = TECHNIQUES[kind](
-                    budget=budget, domain=domain(table), insecure_seed=seed, **chosen
-                )
-                since = time.process_time()
-                drawn = technique.fit(table.train, table.schema).sample(n, seed=seed)
-                spent = time.process_time() - since
-                runs.append({**judge.figures(drawn), "cpu": spent})
-            told = {key: median(run[key] for run in runs) for key in runs[0]}
-            if not arguments.no_memory:
-                told["MB"] = peak_memory(kind, chosen, arguments.data, name, epsilon)
-            print(line(kind, told))
-            print(*how_far(table.name, epsilon, told), sep="\n", flush=True)
+        if arguments.peers or arguments.public_grid:
+            beside_peers(arguments, table, judge, results)
+        else:
+            by_itself(arguments, table, judge, results, name)
+    if arguments.picture:
+        results.picture(arguments.picture)
 
 
 if __name__ == "__main__":

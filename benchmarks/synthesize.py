@@ -29,7 +29,8 @@ rows as controls::
 
 ``FOLDER`` holds adult_uci_train.csv.gz, adult_uci_test.csv.gz, diabetes_prediction.csv.gz and
 heart_patients_brfss2022.csv.gz. A new technique is one more entry of ``TECHNIQUES``; ``--set
-NAME=VALUE`` overrides a setting of every technique that has it.
+NAME=VALUE`` overrides a setting of every technique that has it. With ``--figures FILE`` each draw's
+figures are kept, and a draw that the file has is not made again: a long run may be made in parts.
 """
 
 from __future__ import annotations
@@ -395,6 +396,12 @@ def attacked(table: Table, released: pl.DataFrame) -> None:
         print(f"    {key:45} members {one.value:.4f} controls {one.control} p {one.p_value:.3g}")
 
 
+def keep(file: Path | None, figures: dict[str, dict[str, float]]) -> None:
+    """Write the figures of all draws so far."""
+    if file is not None:
+        file.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+
+
 COLUMNS = ("cpu", "MB", "TVD1", "TVD2", "TVD3", "TVD2 out", "L1 2", "L1 3", "corr", "AUROC", "F1")
 
 
@@ -415,6 +422,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=["adult", "diabetes"])
     parser.add_argument("--only", nargs="+", choices=["anchors", *TECHNIQUES], default=None)
     parser.add_argument("--seeds", type=int, default=5, help="draws of which the median is told")
+    parser.add_argument("--figures", type=Path, default=None, help="file that keeps all figures")
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE, a setting to override")
     parser.add_argument("--attack", action="store_true", help="try the attacks of the yardstick")
     parser.add_argument("--no-memory", action="store_true", help="skip the memory measurement")
@@ -423,6 +431,9 @@ def main() -> None:
         key: json.loads(value) for key, _, value in (one.partition("=") for one in arguments.set)
     }
     chosen = arguments.only or ["anchors", *TECHNIQUES]
+    kept = {}
+    if arguments.figures is not None and arguments.figures.exists():
+        kept = json.loads(arguments.figures.read_text("utf-8"))
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {arguments.seeds} seeds")
     for name in arguments.tables:
         table = TABLES[name](arguments.data)
@@ -441,17 +452,21 @@ def main() -> None:
             found = []
             first = None
             for seed in range(arguments.seeds):
-                since = time.process_time()
-                released = drawn(settings, table, seed)
-                spent = time.process_time() - since
-                found.append({"cpu": spent, **judge.figures(released)})
-                first = released if first is None else first
+                key = f"{table.name} {one} {seed} {settings.model_dump_json()}"
+                if key not in kept:
+                    since = time.process_time()
+                    released = drawn(settings, table, seed)
+                    spent = time.process_time() - since
+                    kept[key] = {"cpu": spent, **judge.figures(released)}
+                    keep(arguments.figures, kept)
+                    first = released if seed == 0 else first
+                found.append(kept[key])
             middle = {key: median(each[key] for each in found) for key in found[0]}
             if not arguments.no_memory:
                 middle["MB"] = peak_memory(arguments.data, name, one, overrides)
             print(line(one, middle), flush=True)
-            if arguments.attack and first is not None:
-                attacked(table, first)
+            if arguments.attack:
+                attacked(table, drawn(settings, table, 0) if first is None else first)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Private synthesis beside its peers: all read one split on one public grid, and are decoded alike.
 
-A peer runs in an environment of its own, with a limit of time. Ours gets the same cells, so that
-what a line says is not of who had the finer grid.
+A peer runs in an environment of its own, with a limit of CPU time. Ours gets the same cells, so
+that what a line says is not of who had the finer grid.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,9 +110,12 @@ class PublicGrid:
 
 
 def drawn_by(
-    bench: Bench, tool: Tool, grid: PublicGrid, epsilon: float, delta: float
+    bench: Bench, tool: Tool, grid: PublicGrid, epsilon: float, delta: float, cap: float
 ) -> tuple[Run, pl.DataFrame | None]:
-    """Let a peer learn and draw; its rows are decoded, or none if it failed or was cut off."""
+    """Let a peer learn and draw; its rows are decoded, or none if it failed or was cut off.
+
+    The cap is of CPU seconds, for the machine may be busy; that of the bench is of wall time.
+    """
     python = bench.python(tool)
     if isinstance(python, str):
         return Run(0, 0, 0, {}, python), None
@@ -129,10 +132,13 @@ def drawn_by(
                 "epsilon": epsilon,
                 "delta": delta,
                 "algorithm": tool.more["algorithm"],
+                "cap": cap,
             }
         )
     )
     run = bench.start(tool, python, [str(job)])
+    if run.failure and run.cpu >= 0.98 * cap:  # ended by its limit
+        return replace(run, failure=f"> cap of {cap:.0f} CPU s"), None
     if run.failure:
         return run, None
     return run, grid.decoded(pl.read_csv(output), 0)

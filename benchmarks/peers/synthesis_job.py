@@ -7,6 +7,7 @@ gets the grid's sizes and a budget, and writes as many rows of cells. Standard l
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class SynthesisJob:
         The budget; neighbours differ by one row.
     algorithm
         Which of the peer's techniques.
+    cap
+        CPU seconds after which the process is ended.
     """
 
     input: str
@@ -37,6 +40,7 @@ class SynthesisJob:
     epsilon: float
     delta: float
     algorithm: str
+    cap: float
 
 
 def run(work: Callable[[SynthesisJob, Any], Any]) -> None:
@@ -48,6 +52,7 @@ def run(work: Callable[[SynthesisJob, Any], Any]) -> None:
 
     with open(sys.argv[1]) as file:  # noqa: PTH123
         job = SynthesisJob(**json.load(file))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(job.cap), int(job.cap)))
     rows = pd.read_csv(job.input)
     imported = cpu()
     drawn = work(job, rows)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from sfumato.errors import PlanError
 from sfumato.privacy.differential import (
@@ -23,6 +24,8 @@ from sfumato.privacy.differential import (
     zcdp_rho,
 )
 from sfumato.privacy.differential.conversions import pure_epsilon_of_mu, pure_mu
+from sfumato.privacy.differential.costs import rounding_variance
+from sfumato.privacy.differential.discrete_trade_off import unit_mu_squared, unit_variance
 from sfumato.privacy.differential.loss_distribution import (
     bounded_range_loss,
     composed_delta,
@@ -151,10 +154,49 @@ def test_the_gaussian_bound_of_a_discrete_gaussian_holds(squared):
         assert bound >= gdp_epsilon(math.sqrt(squared / sigma_squared), delta)
 
 
-def test_a_gaussian_narrower_than_its_rounding_has_only_zcdp():
-    bounds = epsilon_bounds([(Cost.gaussian(4, 1), 1)], 1e-6)
-    assert bounds["gdp"] == bounds["pld"] == math.inf
-    assert bounds["zcdp"] < math.inf
+@pytest.mark.parametrize("variance", ["1/12", "1/3", "1", "5/2", "40", "3255"])
+def test_no_threshold_tells_more_than_the_mu_of_a_discrete_gaussian(variance):
+    """Both errors of each threshold, summed by hand; and a smaller mu would not do."""
+    mu = math.sqrt(unit_mu_squared(Fraction(variance)))
+    losses, masses = brute_gaussian(float(Fraction(variance)), 1)
+    assert all(
+        gdp_delta(mu, at) >= hockey_stick(losses, masses, at) - 1e-14
+        for at in np.linspace(0, float(np.minimum(losses.max(), 300.0)), 200)
+    )
+    summed = np.cumsum(masses)
+    moved = np.diff(norm.ppf(summed[(summed > 1e-9) & (summed < 1 - 1e-9)]))
+    assert moved.max() == pytest.approx(mu, rel=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(1e-3, 25.0))
+def test_the_variance_of_a_mu_keeps_it_and_is_hardly_too_large(mu_squared):
+    variance = Fraction(unit_variance(mu_squared))
+    assert unit_mu_squared(variance) <= mu_squared
+    assert 1 / mu_squared < variance <= 1 / mu_squared + Fraction(1, 8)
+
+
+def test_a_wide_gaussian_is_priced_as_a_rounded_one():
+    assert unit_variance(1e-5) == unit_mu_squared(Fraction(10_001)) == math.inf
+    rest = 10_001 - rounding_variance(Fraction(1))
+    assert Cost.gaussian(1, 10_001).mu_squared == pytest.approx(1 / float(rest))
+
+
+def test_the_mu_of_many_units_is_that_of_one_added_up():
+    """A gaussian narrower than its rounding: the bound for a continuous one has nothing to say."""
+    cost = Cost.gaussian(4, 1)
+    assert cost.mu_squared == 4 * unit_mu_squared(Fraction(1))
+    x = np.arange(-30, 31)  # a count that moves by 2
+    losses, masses = 2.0 - 2 * x, np.exp(-(x**2) / 2) / np.exp(-(x**2) / 2).sum()
+    bounds = epsilon_bounds([(cost, 1)], 1e-6)
+    assert hockey_stick(losses, masses, bounds["gdp"]) <= 1e-6
+    assert bounds["pld"] < bounds["zcdp"]
+
+
+def test_a_gaussian_narrower_than_any_promise_has_only_zcdp():
+    bounds = epsilon_bounds([(Cost.gaussian(1, "1/200"), 1)], 1e-6, "gdp")
+    assert bounds["gdp"] == math.inf
+    assert epsilon_bounds([(Cost.gaussian(1, "1/200"), 1)], 1e-6)["zcdp"] < math.inf
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 4.0])

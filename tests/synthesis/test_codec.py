@@ -238,3 +238,23 @@ def test_a_tree_draws_the_number_that_was_given():
     table = pl.DataFrame({"x": random.normal(0, 9, 800).round(2), "y": random.integers(0, 2, 800)})
     rows = Trees(minimum=50).fit(table, REST).sample(300, seed=1, given={"x": 1.23})
     assert rows["x"].unique().to_list() == [1.23]
+
+
+@pytest.mark.parametrize(
+    ("values", "schema", "kind"),
+    [
+        ([0, 1, 2] * 40, Schema(target="y", rest="other"), "category"),
+        ([0, 1, None] * 40, Schema(target="y", rest="other"), "category"),
+        ([0, 1, 2] * 40, Schema(rest="other"), "number"),
+        ([0, 1, 2] * 40, Schema(target="y", types={"y": "integer"}, rest="other"), "number"),
+        ([0.0, 1.5, 2.0] * 40, Schema(target="y", rest="other"), "number"),
+        (list(range(30)) * 4, Schema(target="y", rest="other"), "number"),  # many: an amount
+        ([*[0] * 40, *range(1, 19), *[1] * 4], Schema(target="y", rest="other"), "category"),
+        ([0, 0, *range(1, 19)], Schema(target="y", rest="other"), "number"),  # of few people each
+    ],
+)
+def test_whole_numbers_of_the_target_name_classes(values, schema, kind):
+    table = pl.DataFrame({"x": range(len(values)), "y": values}, strict=False)
+    read = read_table(table, schema, minimum=10)
+    assert [one.coding.kind for one in read.columns] == ["number", kind]
+    assert read.schema == schema.check(table)

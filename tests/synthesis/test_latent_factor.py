@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from sfumato.errors import DataError, PlanError
@@ -10,6 +12,7 @@ from sfumato.synthesis import Generator
 from sfumato.synthesis.latent_factor import LatentFactor
 from sfumato.synthesis.latent_factor.category_links import MultinomialLink, OrdinalLink
 from sfumato.synthesis.latent_factor.factor_law import FactorLaw
+from sfumato.synthesis.latent_factor.factor_stratum import SharedCells
 from sfumato.synthesis.latent_factor.links import Seen
 from sfumato.synthesis.latent_factor.number_links import GaussianLink, PoissonLink
 from sfumato.table import Schema
@@ -66,8 +69,11 @@ def test_columns_keep_their_distribution_and_their_ties(table, model):
     assert wards[0][0] - wards[0][2] > 0.2
 
 
-def test_links_are_chosen_by_type_and_told(model):
-    told = model.describe()[0]
+def test_links_are_chosen_by_type_and_told(table, model):
+    assert "2 strata, the frequent classes of ill" in model.describe()[0]
+    whole = LatentFactor(factors=1, turns=10, mixture=1, by_target=False)
+    told = whole.fit(table[:800], SCHEMA).describe()[0]
+    assert "strata" not in told
     for link, column in (
         ("gaussian", "age"),
         ("logistic", "ill"),
@@ -133,7 +139,7 @@ def test_a_link_that_does_not_suit_is_refused(table, links, told):
 
 def test_links_can_be_chosen(table):
     links = {"age": "ordinal", "ill": "multinomial", "visits": "gaussian"}
-    settings = LatentFactor(factors=1, turns=10, mixture=1, links=links)
+    settings = LatentFactor(factors=1, turns=10, mixture=1, links=links, by_target=False)
     told = settings.fit(table[:800], SCHEMA).describe()[0]
     assert "ordinal: age" in told
     assert "gaussian: visits" in told
@@ -269,6 +275,9 @@ def test_a_calibrated_link_keeps_any_shares_and_tells_its_chances(link):
         high = chance > np.median(chance)
         met, told = high[cells == cell], chance[high].sum() / chance.sum()
         assert met.mean() == pytest.approx(told, abs=4 * np.sqrt(told * (1 - told) / met.size))
+    # relative chances times their bounds are the chances themselves
+    chances = sum(fixed.highest(cell) * fixed.chance(design, cell) for cell in range(3))
+    np.testing.assert_allclose(chances, 1, atol=1e-6)
 
 
 def test_the_law_is_fitted_to_moments_and_whitened():
@@ -283,3 +292,84 @@ def test_the_law_is_fitted_to_moments_and_whitened():
     np.testing.assert_allclose(np.cov(turned.T), np.eye(2), atol=0.03)
     one = law.scores(factors[:5])[0] - white.scores(turned[:5])[0]
     np.testing.assert_allclose(one, -np.log(np.linalg.det(root)), atol=1e-9)
+
+
+def three_classes(n=3000, seed=7):
+    """A class of few, one that is learned by itself, one of many; x tells them apart exactly."""
+    random = np.random.default_rng(seed)
+    kind = random.choice(3, n, p=[0.02, 0.3, 0.68])
+    x = np.round(np.where(kind == 1, 10.0, 0.0) + random.uniform(0, 9, n), 2)
+    y = np.where(kind == 1, -x, x) + random.normal(size=n)
+    colour = np.where(random.random(n) < 0.1 * kind, "red", "blue")
+    return pl.DataFrame({"kind": kind, "x": x, "y": y.round(2), "colour": colour})
+
+
+def test_each_frequent_class_of_the_target_has_a_model_of_its_own(tmp_path):
+    table = three_classes()
+    schema = Schema(target="kind", rest="other")
+    model = LatentFactor(factors=1, turns=20, mixture=1, posterior=2).fit(table, schema)
+    assert len(model.strata) == 2
+    assert [one.common for one in model.strata] == [{}, {0: 2}]  # the few join the fewest
+    sample = model.sample(20_000, seed=1)
+    assert sample.schema == table.schema
+    shares = table["kind"].value_counts(normalize=True).sort("kind")["proportion"]
+    drawn = sample["kind"].value_counts(normalize=True).sort("kind")["proportion"]
+    np.testing.assert_allclose(drawn, shares, atol=0.01)
+    assert ((sample["x"] >= 9.5) == (sample["kind"] == 1)).mean() > 0.96
+    ties = [sample.filter(kind=kind).select(pl.corr("x", "y")).item() for kind in (1, 2)]
+    assert ties[0] < -0.7  # with the few, whose tie is the other way
+    assert ties[1] > 0.85
+    given = model.sample(4000, seed=2, given={"colour": "red"})
+    wanted = sample.filter(colour="red")
+    for kind in (1, 2):
+        expected = (wanted["kind"] == kind).mean()
+        assert (given["kind"] == kind).mean() == pytest.approx(expected, abs=0.04)
+    model.save(tmp_path / "m.json")
+    again = Generator.load(tmp_path / "m.json")
+    assert_frame_equal(again.sample(50, seed=3), model.sample(50, seed=3))
+    one, other = model.releases(3000, seed=1)
+    assert not one.equals(other)
+
+
+def test_a_column_that_is_empty_in_a_class_stays_empty_there():
+    table = three_classes(1500).filter(pl.col("kind") > 0)
+    table = table.with_columns(pl.when(kind=2).then("x"), pl.when(kind=1).then("colour"))
+    settings = LatentFactor(factors=1, turns=10, mixture=1, posterior=1)
+    model = settings.fit(table, Schema(target="kind", rest="other"))
+    for sample in (model.sample(1000, seed=1), *model.releases(1000, seed=1)):
+        assert (sample["x"].is_null() == (sample["kind"] == 1)).all()
+        assert (sample["colour"].is_null() == (sample["kind"] == 2)).all()
+
+
+def test_a_class_that_a_given_value_excludes_is_not_tried():
+    table = three_classes().filter(pl.col("kind") > 0)
+    schema = Schema(target="kind", rest="other")
+    model = LatentFactor(factors=1, turns=10, mixture=1).fit(table, schema)
+    assert set(model.sample(500, seed=1, given={"kind": 2})["kind"]) == {2}
+    with pytest.raises(DataError, match="too rare in the model"):
+        model.sample(5, seed=1, given={"kind": 2, "x": 15.0})
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@given(people=st.lists(st.integers(0, 30), min_size=1, max_size=30), minimum=st.integers(2, 12))
+@settings(deadline=None)
+def test_no_share_of_a_class_tells_of_fewer_people_than_the_least(ordered, people, minimum):
+    people = np.array(people, dtype=float)
+    assume(people.sum() >= minimum)
+    whole = (people + 3) / (people + 3).sum()
+    shared = SharedCells.of(people, whole, minimum, ordered=ordered)
+    shares = shared.shares(people)
+    assert shares.sum() == pytest.approx(1)
+    if (people >= minimum).all():
+        np.testing.assert_allclose(shares, people / people.sum())
+    few = (people > 0) & (people < minimum)
+    if ordered and few.any():
+        held = np.bincount(shared.group, people)
+        assert held.min() >= minimum
+        np.testing.assert_allclose(np.bincount(shared.group, shares), held / people.sum())
+        assert (np.diff(shared.group) >= 0).all()
+        assert (shares[: np.flatnonzero(people)[0]] == 0).all()
+        assert (shares[np.flatnonzero(people)[-1] + 1 :] == 0).all()
+    elif few.any() and not few.all():
+        ratio = shares[few] / whole[few]
+        np.testing.assert_allclose(ratio, ratio[0])

@@ -1,8 +1,9 @@
 """A rough guess of time and memory before long work, from the size of the source alone.
 
 The constants were measured once, on two cores of a cloud machine, with the heart survey (237,630
-rows, 35 columns); for models of noisy counts with Adult and Diabetes too. They tell minutes from
-hours; they do not tell four minutes from five.
+rows, 35 columns); for models of noisy counts with Adult and Diabetes too, for networks and latent
+factors with these and the small tables of obesity and back pain. They tell minutes from hours; they
+do not tell four minutes from five.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ __all__ = ["Estimate", "EstimatedStep", "estimate", "estimate_of"]
 _READ = {".parquet": 2e-8, "other": 1e-7}  # seconds per cell
 # Fitting a model to counts takes as long for a million rows as for this many; in seconds, and less
 # for fewer rows.
-_FIT_ONCE = {"dp-latent-factor": 10.0, "dp-marginals": 20.0}
+_FIT_ONCE = {"dp-latent-factor": 10.0}
 _ROWS_OF_ONCE = 30_000
+_ROUND, _ROUND_PAIR = 0.054, 0.0037  # seconds per round of dp-marginals, and per pair of columns
+_MOST_ROUNDS = 80
 _FIT_AND_APPLY = {
-    "autoencoder": 5.5e-5,
     "cell-suppression": 2e-6,
     "clean": 1e-9,
     "copula": 5e-7,
     "dp-latent-factor": 2.4e-6,
-    "dp-marginals": 5e-6,
+    "dp-marginals": 2e-6,
     "full-domain": 5e-7,
     "k-member": 5e-6,
     "knn-cluster": 5e-6,
@@ -48,9 +50,19 @@ _FIT_AND_APPLY = {
     "stratified-sampling": 1e-7,
     "top-down-greedy": 3e-6,
     "trees": 3e-6,
-    "vae": 5.5e-5,
 }
 _UNKNOWN_TECHNIQUE = 1e-6
+# Networks take epochs, chains take turns: see _trained.
+_TRAINED = ("autoencoder", "latent-factor", "vae")
+_DRAWN = 1.1e-6  # seconds per drawn cell of such a model
+_VAE_CELL, _VAE_STEP = 3e-6, 3.5e-3  # seconds per cell read, and per step
+_VAE_STEPS, _VAE_EPOCHS = 1_400, 20  # of a training whose length is not given
+_AUTOENCODER_CELL, _AUTOENCODER_STEP = 4e-7, 1.2e-3
+_AUTOENCODER_EPOCHS = ((1_000, 1_000), (20_000, 400), (math.inf, 60))  # it stops early, about there
+_PASS = 100_000  # most rows of an epoch
+_FACTOR_CELL, _FACTOR_TURN = 9e-7, 1.5e-3  # seconds per cell and turn, and per column and turn
+_FACTOR_TRIALS, _FACTOR_DRAW = 150, 8  # turns that choose the factors; from one draw to the next
+_TORCH = 250e6  # bytes
 _MEASURE = 2.4e-6  # fidelity, classes and hashes, seconds per cell
 _ATTACK = 4.5e-7  # seconds per attack and released cell
 _ATTACKED = 1e-5  # seconds per attack and cell of the people attacked
@@ -211,7 +223,9 @@ def estimate_of(plan: Plan, rows: int, columns: int) -> Estimate:
     for release in chosen:
         steps += _release_steps(plan, release, rows, columns)
     steps.append(EstimatedStep("the study's report", _REPORT * min(len(chosen), _SHOWN)))
-    return Estimate(rows, columns, tuple(steps), _LIBRARIES + cells * _BYTES_PER_CELL)
+    networks = any(release.technique in ("autoencoder", "vae") for release in plan.releases)
+    memory = _LIBRARIES + cells * _BYTES_PER_CELL + (_TORCH if networks else 0.0)
+    return Estimate(rows, columns, tuple(steps), memory)
 
 
 def _search(plan: Plan, rows: int) -> tuple[list[tuple[int, int]], tuple[ReleasePlan, ...]]:
@@ -239,13 +253,7 @@ def _release_steps(
     plan: Plan, release: ReleasePlan, rows: int, columns: int
 ) -> list[EstimatedStep]:
     cells = rows * columns
-    per_cell = _FIT_AND_APPLY.get(release.technique, _UNKNOWN_TECHNIQUE)
-    # Splitting rows into classes sorts them.
-    per_cell *= max(1.0, math.log2(max(rows, 2)) / 18)
-    once = _FIT_ONCE.get(release.technique, 0.0) * min(1.0, rows / _ROWS_OF_ONCE)
-    made = cells * per_cell + once
-    if makes(technique(release.technique)) == "generator" and release.rows is not None:
-        made += release.rows * columns * per_cell
+    made = _making(release, rows, columns)
     closest = plan.evaluation.risk.sample / 100 * cells * _CLOSEST
     measured = cells * _MEASURE + closest + _REPORT + _attacks(plan, rows, columns)
     steps = [
@@ -266,6 +274,59 @@ def _release_steps(
                 for protocol in learning.protocols_of(release.name)
             ]
     return steps
+
+
+def _fitted_once(release: ReleasePlan, columns: int) -> float:
+    """Return the seconds of fitting a model to counts, for many rows."""
+    if release.technique != "dp-marginals":
+        return _FIT_ONCE.get(release.technique, 0.0)
+    given = release.settings.get("rounds")
+    rounds = given if isinstance(given, int) else min(4 * columns, _MOST_ROUNDS)
+    return rounds * (_ROUND + _ROUND_PAIR * columns * (columns - 1) / 2)
+
+
+def _making(release: ReleasePlan, rows: int, columns: int) -> float:
+    """Return the seconds of fitting a technique and applying it, or drawing from it."""
+    cells = rows * columns
+    if release.technique in _TRAINED:
+        drawn = cells if release.rows is None else release.rows * columns
+        return _trained(release, rows, columns) + drawn * _DRAWN
+    per_cell = _FIT_AND_APPLY.get(release.technique, _UNKNOWN_TECHNIQUE)
+    # Splitting rows into classes sorts them.
+    per_cell *= max(1.0, math.log2(max(rows, 2)) / 18)
+    made = cells * per_cell + _fitted_once(release, columns) * min(1.0, rows / _ROWS_OF_ONCE)
+    if makes(technique(release.technique)) == "generator" and release.rows is not None:
+        made += release.rows * columns * per_cell
+    return made
+
+
+def _trained(release: ReleasePlan, rows: int, columns: int) -> float:
+    """Return the seconds of the epochs or turns that a model is likely to be trained for.
+
+    Training may stop early, and does where few rows are soon learned too well.
+    """
+
+    def setting(name: str, usual: int) -> int:
+        given = release.settings.get(name)
+        return int(given) if isinstance(given, int) else usual
+
+    if release.technique == "latent-factor":
+        fitted = min(rows, int(1.3 * setting("most_rows", 8_000)))
+        turns = setting("turns", 100)
+        read = turns * fitted + _FACTOR_TRIALS * min(rows, 2_000)
+        drawn = _FACTOR_DRAW * setting("posterior", 0)
+        turns += _FACTOR_TRIALS + drawn
+        return columns * ((read + drawn * rows) * _FACTOR_CELL + turns * _FACTOR_TURN)
+    taken = min(rows, setting("rows_per_epoch", _PASS))
+    if release.technique == "vae":
+        batch = min(setting("batch_size", 512), max(32, rows // 20))
+        usual = max(_VAE_EPOCHS, math.ceil(_VAE_STEPS * batch / max(taken, 1)))
+        epochs = setting("epochs", usual)
+        return epochs * taken * (columns * _VAE_CELL + _VAE_STEP / batch)
+    usual = next(many for most, many in _AUTOENCODER_EPOCHS if rows < most)
+    epochs = min(setting("epochs", usual), usual)
+    batch = setting("batch_size", 32 if rows < _AUTOENCODER_EPOCHS[1][0] else 256)
+    return epochs * taken * (columns * _AUTOENCODER_CELL + _AUTOENCODER_STEP / batch)
 
 
 def _attacks(plan: Plan, rows: int, columns: int) -> float:

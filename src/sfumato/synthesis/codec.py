@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Codec", "ColumnGrid", "ReadTable", "read_table"]
 
+_MOST_CLASSES = 20  # a target of more whole numbers is an amount
+
 _STATES = (MISSING, SUPPRESSED_CELL)
 
 
@@ -79,7 +81,8 @@ def read_table(
     table
         The table; columns with the role identifier, and the person column, are left out.
     schema
-        Its schema.
+        Its schema. Whole numbers of its target are names of classes, if they are at most twenty
+        and the schema gives them no type.
     minimum
         Least number of people who share a category's value for it to be learned.
     rare
@@ -116,7 +119,8 @@ def read_table(
                 people,
                 minimum=minimum,
                 pool=rare == "pool",
-                categorical=schema.columns[name].type in ("category", "text", "boolean"),
+                categorical=schema.columns[name].type in ("category", "text", "boolean")
+                or (name == schema.target and _names_classes(table[name], people, schema, minimum)),
                 order=_declared_order(schema, name),
             )
         )
@@ -480,6 +484,26 @@ def _declared_order(schema: Schema, name: str) -> tuple[str, ...]:
     if hierarchy is None or "ordered" not in hierarchy.recipe:
         return ()
     return tuple(value for group in hierarchy.recipe["ordered"] for value in group)
+
+
+def _names_classes(series: pl.Series, people: Floats, schema: Schema, minimum: int) -> bool:
+    """Return whether the target's whole numbers are names of classes.
+
+    Such numbers have no order: who takes them for amounts puts class 1 between 0 and 2, and blurs
+    every boundary. A type in the schema is always kept, and so are numbers that mostly are of few
+    people each, of which no class could be learned.
+    """
+    if schema.columns[series.name].type is not None or not series.dtype.is_integer():
+        return False
+    there = series.is_not_null()
+    counted = (
+        pl.DataFrame({"value": series, "people": people})
+        .filter(there)
+        .group_by("value")
+        .agg(pl.col("people").sum())["people"]
+    )
+    learned = counted.filter(counted >= minimum - 1e-9).sum()
+    return counted.len() <= _MOST_CLASSES and 2 * float(learned) >= float(counted.sum()) > 0
 
 
 def _people(table: pl.DataFrame, person: str | None) -> Floats:

@@ -29,6 +29,7 @@ from sfumato.synthesis.copula_generator import CopulaGenerator, Stratum
 from sfumato.synthesis.correlation import standard_scores
 from sfumato.synthesis.margins import fit_parts
 from sfumato.synthesis.ordering import category_scores
+from sfumato.synthesis.strata import rows_by_class
 from sfumato.synthesis.synthesizer import Synthesizer
 from sfumato.synthesis.variables import tie, variables_of
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GaussianCopula"]
 
-_MOST_CLASSES = 20
 _ROWS_FOR_A_COLUMN = 5
 
 
@@ -104,27 +104,13 @@ class GaussianCopula(Synthesizer):
 
     def _groups(self, coded: list[CodedColumn], target: str | None) -> list[Integers]:
         """Return the rows that are learned together: of each frequent class, and of the rest."""
-        everyone = [np.arange(len(coded[0].state))]
         column = next((one for one in coded if one.coding.name == target), None)
-        if not self.by_target or column is None or not column.there.any():
-            return everyone
-        there = column.there
-        classes, codes = np.unique(column.content[there], return_inverse=True)
-        if not 2 <= classes.size <= _MOST_CLASSES:
-            return everyone
-        of_row = np.full(there.size, classes.size)
-        of_row[there] = codes
+        if not self.by_target or column is None:
+            return [np.arange(len(coded[0].state))]
+        classes = np.full(column.there.size, -1)
+        classes[column.there] = np.unique(column.content[column.there], return_inverse=True)[1]
         needed = max(self.minimum_class, _ROWS_FOR_A_COLUMN * len(coded))
-        groups = [np.flatnonzero(of_row == one) for one in range(classes.size)]
-        frequent = sorted((rows for rows in groups if rows.size >= needed), key=len)
-        if not frequent:
-            return everyone
-        rest = np.setdiff1d(everyone[0], np.concatenate(frequent))
-        if rest.size == 0:
-            return frequent
-        if rest.size >= needed:
-            return [*frequent, rest]
-        return [np.union1d(frequent[0], rest), *frequent[1:]]
+        return rows_by_class(classes, needed)
 
 
 def _ordered(coded: Sequence[CodedColumn]) -> list[CodedColumn]:

@@ -15,7 +15,6 @@ in R", Journal of Statistical Software 74 (2016).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Trees"]
 
 _EVIDENCE = 8.0
-_MOST_CLASSES = 20  # a target of more whole numbers is an amount
 
 
 class Trees(Synthesizer):
@@ -91,9 +89,7 @@ class Trees(Synthesizer):
         self, table: pl.DataFrame, schema: Schema, *, progress: Progress = silent
     ) -> TreeGenerator:
         """Learn the trees of the columns that are not derived; see ``fit``."""
-        schema = schema.check(table)
-        named = _classes_named(table, schema)
-        read = read_table(table, named, minimum=self.minimum, rare=self.rare, progress=progress)
+        read = read_table(table, schema, minimum=self.minimum, rare=self.rare, progress=progress)
         codec, found = Codec.fit(read, minimum=self.minimum, cells=self.cells, progress=progress)
         codes = cells_without_gaps(found, codec.sizes).astype(np.int32)
         order = self._order(codec, codes, read.schema.target)
@@ -116,7 +112,7 @@ class Trees(Synthesizer):
             smoothing=self.smoothing,
             leaf=leaf,
             evidence=evidence,
-            schema=schema.select(codec.names),
+            schema=read.schema,
             left_out=read.left_out,
             minimum=self.minimum,
             rows=table.height,
@@ -142,18 +138,3 @@ class Trees(Synthesizer):
                 first.append(codec.names.index(name))
         last = [] if target is None or target not in codec.names else [codec.names.index(target)]
         return by_dependence(codes, codec.sizes, first, [one for one in last if one not in first])
-
-
-def _classes_named(table: pl.DataFrame, schema: Schema) -> Schema:
-    """Return the schema with the target a category if its whole numbers are classes.
-
-    Numbers of classes have no order: a tree that takes them for amounts puts class 1 between 0 and
-    2, and blurs every boundary. A type in the schema is always kept.
-    """
-    target = schema.target
-    if target is None or target not in table.columns or schema.columns[target].type is not None:
-        return schema
-    if not table[target].dtype.is_integer() or table[target].n_unique() > _MOST_CLASSES:
-        return schema
-    column = replace(schema.columns[target], type="category")
-    return schema.with_columns({target: column})

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from sfumato.errors import BudgetExceeded, PlanError
 from sfumato.privacy.differential import conversions
 from sfumato.privacy.differential.costs import Accounting, Cost, epsilon_bounds, rounding_variance
+from sfumato.privacy.differential.discrete_trade_off import unit_variance
 from sfumato.privacy.differential.rationals import (
     Number,
     Rational,
@@ -309,12 +310,23 @@ class Share:
                 "Gaussian noise needs a delta above 0, rho or mu, and no pure accounting: take "
                 "Laplace noise"
             )
+        continuous = squared * self.continuous_variance
         if self._by_rho:
-            return rounded_up(squared / (2 * self.fraction * self._rho))
-        variance = squared / (self.fraction * self._mu_squared) + rounding_variance(squared)
+            return rounded_up(continuous)
+        variance = continuous + rounding_variance(squared)
+        exact = unit_variance(float(1 / continuous))
+        if exact < variance:
+            variance = Fraction(exact)
         if self.fraction == 1 and squared == 1 and self.budget.accounting in ("best", "pld"):
-            variance = min(variance, self._lone_variance(variance))
+            variance = min(variance, self._lone_variance(continuous, variance))
         return rounded_up(variance)
+
+    @property
+    def continuous_variance(self) -> Fraction:
+        """The variance of Gaussian noise on a real number that moves by 1."""
+        if self._by_rho:
+            return 1 / (2 * self.fraction * self._rho)
+        return 1 / (self.fraction * self._mu_squared)
 
     @property
     def epsilon(self) -> Fraction:
@@ -366,12 +378,12 @@ class Share:
         margin = _NUMERIC_MARGIN if budget.accounting == "pld" else _MARGIN
         return float(budget.epsilon or 0) * (1 - margin), float(rest) * (1 - _MARGIN)
 
-    def _lone_variance(self, enough: Fraction) -> Fraction:
+    def _lone_variance(self, low: Fraction, enough: Fraction) -> Fraction:
         """Return the least variance (from above) of one answer, by its privacy loss."""
         if self.budget.epsilon is None:
             return enough
         epsilon, delta = self._noise_promise
-        low, high = enough - rounding_variance(Fraction(1)), enough
+        high = enough
         for _ in range(24):
             middle = rounded_up((low + high) / 2)
             found = epsilon_bounds([(Cost.gaussian(1, middle), 1)], delta, "pld")["pld"]

@@ -138,14 +138,22 @@ class OrdinalLink(Link):
     def chance(self, design: Floats, cell: int) -> Floats:
         """Return each row's relative chance of a cell, that of its group."""
         group = int(self.group_of[cell])
-        if self.share[cell] <= 0:
-            return np.zeros(len(design))
         at = self.predictors(design)[:, 0]
         upper, lower = self._ends(at, np.full(at.size, group))
-        low, high = np.r_[-np.inf, self.thresholds][group], np.r_[self.thresholds, np.inf][group]
-        highest = float(np.tanh((high - low) / 4)) if np.isfinite(high - low) else 1.0
+        highest = self._highest(group)
         found = _logistic(upper) * _logistic(-lower) * -np.expm1(lower - upper)
-        return np.asarray(found / highest) if highest > 0 else np.zeros(at.size)
+        there = highest > 0 and self.share[cell] > 0
+        return np.asarray(found / highest) if there else np.zeros(at.size)
+
+    def highest(self, cell: int) -> float:
+        """Return a bound of the chance of a cell: of its group, times its share of that."""
+        group = int(self.group_of[cell])
+        within = float(self.share[self.group_of == group].sum())
+        return self._highest(group) * float(self.share[cell]) / within if within > 0 else 0.0
+
+    def _highest(self, group: int) -> float:
+        low, high = np.r_[-np.inf, self.thresholds][group], np.r_[self.thresholds, np.inf][group]
+        return float(np.tanh((high - low) / 4)) if np.isfinite(high - low) else 1.0
 
 
 @dataclass(frozen=True, eq=False)

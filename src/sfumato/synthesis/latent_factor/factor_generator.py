@@ -11,8 +11,7 @@ from sfumato.errors import DataError
 from sfumato.progress import Progress, silent
 from sfumato.synthesis.codec import Codec
 from sfumato.synthesis.generator import Generator, check_sample, not_learned, too_rare
-from sfumato.synthesis.latent_factor.factor_model import FactorModel
-from sfumato.synthesis.latent_factor.factor_variables import FactorVariable
+from sfumato.synthesis.latent_factor.factor_stratum import FactorStratum
 from sfumato.synthesis.rejection import collect_rows
 
 if TYPE_CHECKING:
@@ -51,12 +50,12 @@ class FactorGenerator(Generator):
     ----------
     codec
         How the columns are cut into cells, in the order of the fitted table.
-    variables
-        The variables behind the columns.
-    model
-        The fitted model.
+    strata
+        The fitted models: of each class of the target that is learned by itself, or of all rows.
     draws
-        Models drawn from the posterior, for several releases.
+        Models drawn from the posterior, for several releases: strata of each.
+    target
+        Column whose classes the strata are; None if there is one stratum.
     schema
         Schema of the sampled table.
     left_out
@@ -68,9 +67,9 @@ class FactorGenerator(Generator):
     """
 
     codec: Codec
-    variables: tuple[FactorVariable, ...]
-    model: FactorModel
-    draws: tuple[FactorModel, ...]
+    strata: tuple[FactorStratum, ...]
+    draws: tuple[tuple[FactorStratum, ...], ...]
+    target: str | None
     schema: Schema
     left_out: tuple[str, ...]
     minimum: int
@@ -106,10 +105,12 @@ class FactorGenerator(Generator):
         values = check_sample(n, given, self.codec.names)
         fixed = self.codec.given(values)
         self._check_drawn(fixed)
+        if not any(self._weights(self.strata, fixed)):
+            raise too_rare(values, 0.0, "")
         random = np.random.default_rng(seed)
 
         def draw(_: int) -> pl.DataFrame:
-            return self.codec.with_given(self._block(self.model, random, fixed), values)
+            return self.codec.with_given(self._block(self.strata, random, fixed), values)
 
         return collect_rows(
             draw,
@@ -144,11 +145,11 @@ class FactorGenerator(Generator):
             raise DataError("No models were drawn: fit with posterior = 20 for that many releases")
         check_sample(n, None, self.codec.names)
         found = []
-        for place, model in enumerate(self.draws):
+        for place, strata in enumerate(self.draws):
             random = np.random.default_rng([seed, place])
             found.append(
                 collect_rows(
-                    lambda _, model=model, random=random: self._block(model, random, {}),  # type: ignore[misc]
+                    lambda _, strata=strata, random=random: self._block(strata, random, {}),  # type: ignore[misc]
                     n,
                     block=_BLOCK,
                     least=0.0,
@@ -162,7 +163,9 @@ class FactorGenerator(Generator):
 
     def _check_drawn(self, fixed: Mapping[int, int]) -> None:
         """Refuse a given empty cell of a column whose empty cells were masked."""
-        states = {one.column for one in self.variables if one.states}
+        states = {
+            variable.column for one in self.strata for variable in one.variables if variable.states
+        }
         for column, cell in fixed.items():
             grid = self.codec.grids[column]
             if cell >= grid.values and column not in states:
@@ -171,34 +174,65 @@ class FactorGenerator(Generator):
                     f"masked. Fit with missing = 'value'"
                 )
 
+    def _weights(self, strata: tuple[FactorStratum, ...], fixed: Mapping[int, int]) -> list[float]:
+        """Return how often a stratum is tried for rows with given cells."""
+        values = [grid.values for grid in self.codec.grids]
+        return [one.weight(values, fixed) for one in strata]
+
     def _block(
-        self, model: FactorModel, random: np.random.Generator, fixed: dict[int, int]
+        self,
+        strata: tuple[FactorStratum, ...],
+        random: np.random.Generator,
+        fixed: dict[int, int],
     ) -> pl.DataFrame:
         """Return the rows of one block that are kept."""
         values = [grid.values for grid in self.codec.grids]
-        design = model.design(random, _BLOCK)
-        uniform = random.random((len(self.variables), _BLOCK, 2))
+        ends = np.cumsum(self._weights(strata, fixed))
+        chosen = np.searchsorted(ends[:-1], random.random(_BLOCK) * ends[-1], side="right")
+        factors = max(one.model.law.width for one in strata)
+        normal = random.standard_normal((_BLOCK, factors))
+        numbers = random.random((_BLOCK, 2))
+        uniform = random.random((max(len(one.variables) for one in strata), _BLOCK, 2))
         within = random.random((_BLOCK, len(values)))
-        keep = random.random(_BLOCK)
-        if fixed:
-            kept = keep < model.chance(design, self.variables, values, fixed)
-            design, uniform, within = design[kept], uniform[:, kept], within[kept]
-        cells = model.cells(design, uniform, self.variables, values, fixed)
-        return self.codec.decode(cells, within)
+        cells = np.zeros(within.shape, dtype=np.int64)
+        kept = np.zeros(_BLOCK, dtype=np.bool_)
+        for place, one in enumerate(strata):
+            rows = np.flatnonzero(chosen == place)
+            cells[rows], kept[rows] = one.drawn(
+                numbers[rows],
+                uniform[:, rows],
+                normal[rows, : one.model.law.width],
+                values,
+                fixed,
+            )
+        return self.codec.decode(cells[kept], within[kept])
 
     def describe(self) -> tuple[str, ...]:
         """Return what was learned and what it cannot hold, a sentence each."""
         names: dict[str, list[str]] = {}
-        for variable, link in zip(self.variables, self.model.links, strict=True):
-            if not variable.states:
-                kind = "logistic" if link.name == "ordinal" and variable.cells == 2 else link.name
-                names.setdefault(kind, []).append(self.codec.names[variable.column])
+        of_column = {
+            variable.column: "logistic"
+            if link.name == "ordinal" and variable.cells == 2
+            else link.name
+            for one in self.strata
+            for variable, link in zip(one.variables, one.model.links, strict=True)
+            if not variable.states
+        }
+        for column, kind in sorted(of_column.items()):
+            names.setdefault(kind, []).append(self.codec.names[column])
         links = "; ".join(f"{kind}: {', '.join(columns)}" for kind, columns in names.items())
+        factors = " and ".join(dict.fromkeys(str(one.model.law.width) for one in self.strata))
+        parts = max(one.model.law.shares.size for one in self.strata)
+        strata = ""
+        if self.target is not None:
+            strata = (
+                f" The rows fall into {len(self.strata)} strata, the frequent classes of "
+                f"{self.target}, each with a model of its own."
+            )
         told = [
             (
-                f"Learned from {self.rows:,} rows: {self.model.law.width} factors, common to all "
-                f"columns, whose law is a mixture of {self.model.law.shares.size} normal "
-                f"distributions. Links: {links}."
+                f"Learned from {self.rows:,} rows: {factors} factors, common to all columns, whose "
+                f"law is a mixture of up to {parts} normal distributions. Links: {links}.{strata}"
             ),
             (
                 f"No value of a category, and no stretch of a number, that fewer than "
@@ -223,9 +257,9 @@ class FactorGenerator(Generator):
         """Return all that :meth:`from_dict` needs, as plain JSON values."""
         return {
             "codec": self.codec.to_dict(),
-            "variables": [one.to_dict() for one in self.variables],
-            "model": self.model.to_dict(),
-            "draws": [one.to_dict() for one in self.draws],
+            "strata": [one.to_dict() for one in self.strata],
+            "draws": [[one.to_dict() for one in strata] for strata in self.draws],
+            "target": self.target,
             "schema": self.schema.to_dict(),
             "left_out": list(self.left_out),
             "minimum": self.minimum,
@@ -240,9 +274,11 @@ class FactorGenerator(Generator):
         codec = Codec.from_dict(values["codec"])
         return cls(
             codec=codec,
-            variables=tuple(FactorVariable.from_dict(one) for one in values["variables"]),
-            model=FactorModel.from_dict(values["model"]),
-            draws=tuple(FactorModel.from_dict(one) for one in values["draws"]),
+            strata=tuple(FactorStratum.from_dict(one) for one in values["strata"]),
+            draws=tuple(
+                tuple(FactorStratum.from_dict(one) for one in strata) for strata in values["draws"]
+            ),
+            target=values["target"],
             schema=Schema.from_dict(values["schema"]).select(codec.names),
             left_out=tuple(values["left_out"]),
             minimum=values["minimum"],

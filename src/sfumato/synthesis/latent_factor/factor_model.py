@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sfumato.synthesis.latent_factor.chain import with_ones
 from sfumato.synthesis.latent_factor.factor_law import FactorLaw
 from sfumato.synthesis.latent_factor.factor_variables import FactorVariable, read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,11 +43,6 @@ class FactorModel:
         """Return the model whose variables have these shares of their cells."""
         found = [link.calibrated(law, share) for link, share in zip(links, shares, strict=True)]
         return cls(law, tuple(found))
-
-    def design(self, random: np.random.Generator, rows: int) -> Floats:
-        """Return the factors of rows, drawn from their law, with a column of ones."""
-        uniform = random.random(rows)
-        return with_ones(self.law.draw(uniform, random.standard_normal((rows, self.law.width))))
 
     def cells(
         self,
@@ -96,16 +90,32 @@ class FactorModel:
         values: Sequence[int],
         fixed: Mapping[int, int],
     ) -> Floats:
-        """Return the chance of rows to have the given cells, relative to a bound of it."""
+        """Return the chance of rows to have the given cells, relative to :meth:`bound`."""
         found = np.ones(len(design))
-        for place, variable in enumerate(variables):
+        for link, own in self._fixed(variables, values, fixed):
+            found *= link.chance(design, own)
+        return found
+
+    def bound(
+        self, variables: Sequence[FactorVariable], values: Sequence[int], fixed: Mapping[int, int]
+    ) -> float:
+        """Return a bound of the chance of any row to have the given cells."""
+        found = 1.0
+        for link, own in self._fixed(variables, values, fixed):
+            found *= link.highest(own)
+        return found
+
+    def _fixed(
+        self, variables: Sequence[FactorVariable], values: Sequence[int], fixed: Mapping[int, int]
+    ) -> Iterator[tuple[Link, int]]:
+        """Yield the links of given columns, with the cell that each has to give."""
+        for link, variable in zip(self.links, variables, strict=True):
             if variable.column not in fixed:
                 continue
             cell = np.array([fixed[variable.column]])
             own = int(variable.own(cell, values[variable.column])[0])
             if own >= 0:
-                found *= self.links[place].chance(design, own)
-        return found
+                yield link, own
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain JSON values."""

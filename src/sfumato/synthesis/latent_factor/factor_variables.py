@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["FactorVariable", "LinkName", "read_link", "starting_factors", "variables_of"]
+__all__ = [
+    "FactorVariable",
+    "LinkName",
+    "chosen_links",
+    "read_link",
+    "starting_factors",
+    "variables_of",
+]
 
 LinkName = Literal["gaussian", "logistic", "ordinal", "poisson", "multinomial"]
 
@@ -61,6 +68,18 @@ class FactorVariable:
             return np.where(codes < 0, -1, np.maximum(codes - values + 1, 0))
         return np.where(codes < values, codes, -1)
 
+    def counts(self, codes: Integers, values: int, weight: Floats | None = None) -> Floats:
+        """Return what the rows in each of its cells weigh, shape (cells,); without weights 1."""
+        own = self.own(codes, values)
+        there = own >= 0
+        weights = None if weight is None else weight[there]
+        return np.bincount(own[there], weights, minlength=self.cells).astype(np.float64)
+
+    def shares(self, codes: Integers, values: int) -> Floats:
+        """Return the share of each of its cells among the rows that are in one."""
+        found = self.counts(codes, values)
+        return found / max(float(found.sum()), 1.0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the variable as plain JSON values."""
         return {"column": self.column, "states": self.states, "cells": self.cells}
@@ -71,6 +90,38 @@ class FactorVariable:
         return cls(values["column"], values["states"], values["cells"])
 
 
+def chosen_links(
+    codec: Codec, codes: Integers, asked: Mapping[str, LinkName]
+) -> dict[str, LinkName]:
+    """Return the link of each column that has values, chosen where none was asked for.
+
+    Parameters
+    ----------
+    codec, codes
+        The columns' cells, and the cell of each row, shape (n, columns), -1 if not learned.
+    asked
+        Links that were asked for, by column.
+
+    Raises
+    ------
+    PlanError
+        If a link is asked for that does not suit its column.
+    """
+    for name in asked:
+        if name not in codec.names:
+            raise PlanError(
+                f"LatentFactor: links names {name!r}, which is no learned column."
+                f"{did_you_mean(name, codec.names)}"
+            )
+    found: dict[str, LinkName] = {}
+    for place, grid in enumerate(codec.grids):
+        if grid.values:
+            variable = FactorVariable(place, states=False, cells=grid.values)
+            share = variable.shares(codes[:, place], grid.values)
+            found[grid.name] = _link_name(grid, share, asked.get(grid.name))
+    return found
+
+
 def variables_of(
     codec: Codec,
     codes: Integers,
@@ -79,6 +130,7 @@ def variables_of(
     factors: int,
     groups: int,
     missing: Literal["value", "masked"],
+    common: Mapping[int, int],
 ) -> tuple[tuple[FactorVariable, ...], tuple[Link, ...], tuple[Seen, ...]]:
     """Return the variables, their links before anything is learned, and what was seen of them.
 
@@ -87,40 +139,33 @@ def variables_of(
     codec, codes
         The columns' cells, and the cell of each row, shape (n, columns), -1 if not learned.
     links
-        Links that were asked for, by column.
+        Link of each column that has values.
     factors
         Number of factors.
     groups
         About how many groups of a number's cells an ordinal link tells apart.
     missing
         "value": empty cells are learned; "masked": they tell nothing and are not drawn.
-
-    Raises
-    ------
-    PlanError
-        If a link is asked for that does not suit its column.
+    common
+        Columns that are the same in all rows: nothing is to be learned of them.
     """
-    for name in links:
-        if name not in codec.names:
-            raise PlanError(
-                f"LatentFactor: links names {name!r}, which is no learned column."
-                f"{did_you_mean(name, codec.names)}"
-            )
     variables: list[FactorVariable] = []
     started: list[Link] = []
     seen: list[Seen] = []
     for place, grid in enumerate(codec.grids):
         found = []
+        if place in common:
+            continue
         if grid.empty and (missing == "value" or not grid.values):
             found.append(FactorVariable(place, states=True, cells=1 + len(grid.empty)))
         if grid.values:
             found.append(FactorVariable(place, states=False, cells=grid.values))
         for one in found:
             own = one.own(codes[:, place], grid.values)
-            share = np.bincount(own[own >= 0], minlength=one.cells) / max((own >= 0).sum(), 1)
+            share = one.shares(codes[:, place], grid.values)
             link: LinkName = "logistic" if one.cells == 2 else "multinomial"
             if not one.states:
-                link = _link_name(grid, share, links.get(grid.name))
+                link = links[grid.name]
             variables.append(one)
             started.append(_started(link, grid, share, factors, groups))
             seen.append(_seen(link, started[-1], grid, own))

@@ -106,7 +106,11 @@ class Link(ABC):
 
     @abstractmethod
     def chance(self, design: Floats, cell: int) -> Floats:
-        """Return each row's chance of a cell, relative to the highest that any row can have."""
+        """Return each row's chance of a cell, relative to :meth:`highest`."""
+
+    def highest(self, cell: int) -> float:
+        """Return a bound of the chance that any row can have of a cell, above 0 if there is one."""
+        return 1.0 if self.share[cell] > 0 else 0.0
 
     def rotated(self, mean: Floats, root: Floats) -> Self:
         """Return the same link for factors ``root^-1 (z - mean)`` instead of z."""

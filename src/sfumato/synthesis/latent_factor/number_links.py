@@ -110,11 +110,18 @@ class GaussianLink(Link):
         far = (low + high) / 2 > at if np.isfinite(low + high) else np.full(at.shape, low > -np.inf)
         one, two = (low - at) / deviation, (high - at) / deviation
         found = np.where(far, ndtr(-one) - ndtr(-two), ndtr(two) - ndtr(one))
-        highest = 1.0
-        if np.isfinite(high - low):
-            half = (high - low) / 2 / deviation
-            highest = float(ndtr(half) - ndtr(-half))
+        highest = self.highest(cell)
         return np.asarray(found / highest) if highest > 0 else np.zeros_like(found)
+
+    def highest(self, cell: int) -> float:
+        """Return the chance of a cell of a row whose mean lies in its middle."""
+        from scipy.special import ndtr
+
+        if self.share[cell] <= 0:
+            return 0.0
+        ends = np.r_[-np.inf, self.ends, np.inf]
+        half = (ends[cell + 1] - ends[cell]) / 2 / np.sqrt(self.variance)
+        return float(ndtr(half) - ndtr(-half)) if np.isfinite(half) else 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ columns' own distributions in the drawn models.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -26,13 +27,16 @@ from sfumato.synthesis.latent_factor.chain import Chain, held_out_likelihood
 from sfumato.synthesis.latent_factor.factor_generator import FactorGenerator
 from sfumato.synthesis.latent_factor.factor_law import FactorLaw
 from sfumato.synthesis.latent_factor.factor_model import FactorModel
+from sfumato.synthesis.latent_factor.factor_stratum import FactorStratum, SharedCells
 from sfumato.synthesis.latent_factor.factor_variables import (
     FactorVariable,
     LinkName,
+    chosen_links,
     starting_factors,
     variables_of,
 )
 from sfumato.synthesis.neural.held_out import held_out_rows
+from sfumato.synthesis.strata import rows_by_class
 from sfumato.synthesis.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
@@ -55,6 +59,7 @@ _HELD_OUT = 500  # rows of which the likelihood is told
 _CHECK = 10  # turns between two looks at it
 _FIRST = 20  # turns with one normal law and whole steps
 _ROWS_OF_A_PART = 50
+_ROWS_OF_A_FACTOR, _ROWS_FOR_A_COLUMN = 100, 5
 _THINNING, _BURN_IN = 8, 20
 
 
@@ -87,6 +92,10 @@ class LatentFactor(Synthesizer):
     most_rows
         Rows that the chain runs on, drawn evenly, if no models are drawn from the posterior; the
         columns' own distributions are always those of all rows.
+    by_target, minimum_class
+        Whether each class of the schema's target is learned by itself, with factors of its own, if
+        there are at most twenty; and the least number of rows of such a class, at least 50, and
+        five for each column. Less frequent classes are learned together.
     posterior
         Models drawn from the posterior, for several releases
         (:meth:`FactorGenerator.releases`).
@@ -111,6 +120,8 @@ class LatentFactor(Synthesizer):
     turns: int = Field(default=100, ge=_CHECK)
     patience: int = Field(default=3, ge=1)
     most_rows: int = Field(default=8_000, ge=1_000)
+    by_target: bool = True
+    minimum_class: int = Field(default=200, ge=50)
     posterior: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
     cells: int = Field(default=1000, ge=10, le=10_000)
@@ -121,45 +132,104 @@ class LatentFactor(Synthesizer):
         """Learn the factors behind the columns that are not derived; see ``fit``."""
         read = read_table(table, schema, minimum=self.minimum, rare=self.rare, progress=progress)
         codec, codes = Codec.fit(read, minimum=self.minimum, cells=self.cells, progress=progress)
-        random = np.random.default_rng(self.seed)
-        aside = held_out_rows(table, schema.person, self.seed)
-        kept = random.permutation(np.flatnonzero(~aside))
-        out = random.permutation(np.flatnonzero(aside))[:_HELD_OUT]
-        factors = self.factors or self._factors(codec, codes, kept, out, progress)
-        variables, links, seen = self._variables(codec, codes, factors)
-        chain = self._chain(links, seen, kept[: self.most_rows], factors)
-        self._settle(chain, [one.rows(out) for one in seen], progress)
-        shares = [link.share for link in links]
-        model = FactorModel.calibrated(chain.law, chain.links, shares)
-        draws: tuple[FactorModel, ...] = ()
-        if self.posterior:
-            # the posterior is that of all rows
-            everyone = np.arange(table.height)
-            whole = self._chain(links, seen, everyone, factors)
-            whole.links, whole.law, whole.pace = chain.links, chain.law, chain.pace
-            whole.factors = np.zeros((table.height, factors))
-            draws = self._draws(whole, variables, codec, codes, _who(table, schema), progress)
+        learned = _Learned(
+            codec,
+            codes,
+            chosen_links(codec, codes, self.links),
+            read.people,
+            _who(table, schema),
+            held_out_rows(table, schema.person, self.seed),
+        )
+        everyone = np.arange(table.height)
+        factors = self.factors or self._factors(learned, everyone, progress)
+        target = None
+        groups = [everyone]
+        if self.by_target and read.schema.target in codec.names and len(codec.names) > 1:
+            target = codec.names.index(read.schema.target)
+            known = codes[:, target] < codec.grids[target].values
+            classes = np.where(known, codes[:, target], -1)
+            needed = max(self.minimum_class, _ROWS_FOR_A_COLUMN * len(codec.names))
+            groups = rows_by_class(classes, needed)
+        strata = []
+        draws: list[tuple[FactorStratum, ...]] = []
+        # the Bayesian bootstrap: each draw gives every person a weight of its own
+        random = np.random.default_rng([self.seed, 2])
+        who = learned.who
+        weights = [
+            random.standard_exponential(int(who.max()) + 1)[who] for _ in range(self.posterior)
+        ]
+        for rows in groups:
+            common: dict[int, int] = {}
+            if target is not None and len(groups) > 1 and np.ptp(codes[rows, target]) == 0:
+                common = {target: int(codes[rows[0], target])}
+            stratum, drawn = self._stratum(learned, rows, common, factors, weights, progress)
+            strata.append(stratum)
+            draws.append(drawn)
         return FactorGenerator(
             codec=codec,
-            variables=variables,
-            model=model,
-            draws=draws,
+            strata=tuple(strata),
+            draws=tuple(zip(*draws, strict=True)),
+            target=read.schema.target if len(groups) > 1 else None,
             schema=read.schema,
             left_out=read.left_out,
             minimum=self.minimum,
             rows=table.height,
         )
 
+    def _stratum(
+        self,
+        learned: _Learned,
+        rows: Integers,
+        common: dict[int, int],
+        factors: int,
+        weights: Sequence[Floats],
+        progress: Progress,
+    ) -> tuple[FactorStratum, tuple[FactorStratum, ...]]:
+        """Return the model of some rows, and as many drawn from its posterior as weights."""
+        share = rows.size / len(learned.codes)
+        factors = factors if self.factors else min(factors, max(1, rows.size // _ROWS_OF_A_FACTOR))
+        # half a stratum is a quarter of the rows, but no small one is learned from a few
+        most = max(round(self.most_rows * share), self.most_rows // 2)
+        kept, out = learned.parted(rows, np.random.default_rng(self.seed))
+        variables, links, seen = self._variables(learned, rows, common, factors)
+        chain = self._chain(links, seen, kept[:most], factors)
+        self._settle(chain, [one.rows(out) for one in seen], progress)
+        blurred = [learned.blurred(variable, rows, self.minimum) for variable in variables]
+
+        def calibrated(chain: Chain, weight: Floats | None) -> FactorModel:
+            counted = [learned.counts(variable, rows, weight) for variable in variables]
+            shares = [one.shares(each) for one, each in zip(blurred, counted, strict=True)]
+            return FactorModel.calibrated(chain.law, chain.links, shares)
+
+        found = FactorStratum(share, common, variables, calibrated(chain, None))
+        if not weights:
+            return found, ()
+        # the posterior is that of all rows
+        whole = self._chain(links, seen, np.arange(rows.size), factors)
+        whole.links, whole.law, whole.pace = chain.links, chain.law, chain.pace
+        whole.factors = np.zeros((rows.size, factors))
+        whole.move(_BURN_IN)
+        drawn = []
+        for draw, weight in enumerate(weights):
+            progress("drawing models", draw, len(weights))
+            for _ in range(_BURN_IN if draw == 0 else _THINNING):
+                whole.turn(1.0, draw=True)
+            weighs = float(weight[rows].sum() / weight.sum())
+            drawn.append(FactorStratum(weighs, common, variables, calibrated(whole, weight)))
+        progress("drawing models", len(weights), len(weights))
+        return found, tuple(drawn)
+
     def _variables(
-        self, codec: Codec, codes: Integers, factors: int
+        self, learned: _Learned, rows: Integers, common: dict[int, int], factors: int
     ) -> tuple[tuple[FactorVariable, ...], tuple[Link, ...], tuple[Seen, ...]]:
         return variables_of(
-            codec,
-            codes,
-            self.links,
+            learned.codec,
+            learned.codes[rows],
+            learned.links,
             factors=factors,
             groups=self.groups,
             missing=self.missing,
+            common=common,
         )
 
     def _chain(
@@ -174,21 +244,15 @@ class LatentFactor(Synthesizer):
             random=np.random.default_rng([self.seed, factors]),
         )
 
-    def _factors(
-        self,
-        codec: Codec,
-        codes: Integers,
-        kept: Integers,
-        out: Integers,
-        progress: Progress,
-    ) -> int:
+    def _factors(self, learned: _Learned, rows: Integers, progress: Progress) -> int:
         """Return how many factors make held-out rows most likely."""
+        kept, out = learned.parted(rows, np.random.default_rng(self.seed))
         best, most = 1, -np.inf
         for place, factors in enumerate(_CANDIDATES):
             progress("choosing the number of factors", place, len(_CANDIDATES))
-            if factors > 1 and factors >= 2 * len(codec.grids):
+            if factors > 1 and factors >= 2 * len(learned.codec.grids):
                 break
-            _, links, seen = self._variables(codec, codes, factors)
+            _, links, seen = self._variables(learned, rows, {}, factors)
             chain = self._chain(links, seen, kept[:_TRIAL_ROWS], factors)
             for turn in range(_TRIAL_TURNS):
                 chain.turn(_step(turn, _TRIAL_TURNS // 2))
@@ -224,33 +288,46 @@ class LatentFactor(Synthesizer):
         progress("learning the factors", self.turns, self.turns)
         chain.links, chain.law = best
 
-    def _draws(
-        self,
-        chain: Chain,
-        variables: tuple[FactorVariable, ...],
-        codec: Codec,
-        codes: Integers,
-        who: Integers,
-        progress: Progress,
-    ) -> tuple[FactorModel, ...]:
-        """Return models from the posterior, each with column distributions of its own."""
-        chain.move(_BURN_IN)
-        found = []
-        for draw in range(self.posterior):
-            progress("drawing models", draw, self.posterior)
-            for _ in range(_BURN_IN if draw == 0 else _THINNING):
-                chain.turn(1.0, draw=True)
-            weight = chain.random.standard_exponential(int(who.max()) + 1)[who]
-            shares = []
-            for variable in variables:
-                grid = codec.grids[variable.column]
-                own = variable.own(codes[:, variable.column], grid.values)
-                there = own >= 0
-                counted = np.bincount(own[there], weights=weight[there], minlength=variable.cells)
-                shares.append(counted / counted.sum())
-            found.append(FactorModel.calibrated(chain.law, chain.links, shares))
-        progress("drawing models", self.posterior, self.posterior)
-        return tuple(found)
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """What is learned from: the cells of all rows, and whose rows they are.
+
+    ``links`` are those of columns with values; ``aside`` says which rows are held out.
+    """
+
+    codec: Codec
+    codes: Integers
+    links: dict[str, LinkName]
+    people: Floats
+    who: Integers
+    aside: NDArray[np.bool_]
+
+    def parted(self, rows: Integers, random: np.random.Generator) -> tuple[Integers, Integers]:
+        """Return which of some rows are learned from and held out, by their place among them."""
+        aside = self.aside[rows]
+        kept = random.permutation(np.flatnonzero(~aside))
+        out = random.permutation(np.flatnonzero(aside))[:_HELD_OUT]
+        # of a class whose people were all drawn into one part, that part is both
+        return (kept if kept.size else out), (out if out.size else kept[:_HELD_OUT])
+
+    def counts(
+        self, variable: FactorVariable, rows: Integers, weight: Floats | None = None
+    ) -> Floats:
+        """Return what some rows weigh in each cell of a variable."""
+        codes = self.codes[rows, variable.column]
+        values = self.codec.grids[variable.column].values
+        return variable.counts(codes, values, None if weight is None else weight[rows])
+
+    def blurred(self, variable: FactorVariable, rows: Integers, minimum: int) -> SharedCells:
+        """Return how the cells of a variable are shared in which few people of some rows are."""
+        grid = self.codec.grids[variable.column]
+        return SharedCells.of(
+            self.counts(variable, rows, self.people),
+            variable.shares(self.codes[:, variable.column], grid.values),
+            minimum,
+            ordered=grid.kind == "number" and not variable.states,
+        )
 
 
 def _step(turn: int, whole: int) -> float:

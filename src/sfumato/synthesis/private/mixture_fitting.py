@@ -26,6 +26,8 @@ from sfumato.synthesis.private.mixture import Mixture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sfumato.synthesis.private.moments import Moments
+
     Floats = NDArray[np.float64]
     Singles = NDArray[np.float32]
 
@@ -55,6 +57,8 @@ class NoisyMarginals:
         nothing was measured so.
     target
         Place of that column.
+    moments
+        Means and products that the fit is held to beside, if any.
     """
 
     sizes: tuple[int, ...]
@@ -65,6 +69,7 @@ class NoisyMarginals:
     within: Singles | None = None
     within_weights: Singles | None = None
     target: int | None = None
+    moments: Moments | None = None
 
 
 def fit_mixture(
@@ -134,6 +139,7 @@ def _fit(
     if noisy.within is not None and noisy.within_weights is not None and noisy.target is not None:
         within = (noisy.within, noisy.within_weights / np.float32(scale))
     first = int(starts[noisy.target]) if noisy.target is not None else 0
+    moments = noisy.moments
 
     logs = np.log(np.maximum(singles, _LEAST_SHARE)) + np.float32(spread) * random.standard_normal(
         (classes, singles.size), dtype=np.float32
@@ -145,8 +151,11 @@ def _fit(
             progress("fitting the hidden classes", member[0] * steps + step, member[1] * steps)
         tables = _normalized(logs, starts, sizes)
         shares = _shares(log_shares)
-        slope, shares_slope = _pairs_slope(tables, shares, *pairs)
-        apart = (shares @ tables - singles) * weights
+        slope, shares_slope = _pairs_slope(tables, shares, *pairs, moments, scale)
+        means = shares @ tables
+        apart = (means - singles) * weights
+        if moments is not None:
+            apart += moments.pulled_shares(means, scale)
         slope += shares[:, None] * (2 * apart)
         shares_slope += tables @ (2 * apart)
         if within is not None:
@@ -170,12 +179,20 @@ def _fit(
 
 
 def _pairs_slope(
-    tables: Singles, shares: Singles, target: Singles, weights: Singles
+    tables: Singles,
+    shares: Singles,
+    target: Singles,
+    weights: Singles,
+    moments: Moments | None = None,
+    scale: float = 1.0,
 ) -> tuple[Singles, Singles]:
     """Return the slope of the pairs' loss along the tables and along the shares."""
-    apart = (tables * shares[:, None]).T @ tables
+    apart = np.asarray((tables * shares[:, None]).T @ tables, dtype=np.float32)
+    held = moments.pulled_pairs(apart, scale) if moments is not None else None
     apart -= target
     apart *= weights
+    if held is not None:
+        apart += held
     pulled = np.asarray(tables @ apart, dtype=np.float32)
     by_class = np.asarray(np.einsum("ks,ks->k", tables, pulled), dtype=np.float32)
     pulled *= np.float32(2) * shares[:, None]

@@ -4,7 +4,8 @@ The noise is known, so it can be drawn again. A table is drawn row by row from t
 counted with noise of the same size; how far these counts lie from what the model expects is added
 to the real noisy counts, and the model is fitted anew. The new models scatter about the fitted one
 as far as the noise and the drawing of the people together allow (randomize, then optimize; exact
-for linear models). All of it is post-processing and costs nothing.
+for linear models). They are held to means and products of the columns that noise does not bias
+(:mod:`.moments`). All of it is post-processing and costs nothing.
 
 References
 ----------
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from sfumato.synthesis.private.mixture import Mixture
     from sfumato.synthesis.private.mixture_fitting import NoisyMarginals
+    from sfumato.synthesis.private.moments import Scores
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -61,6 +63,7 @@ def posterior_draws(
     rows: float,
     counting: NoisyCounting,
     budget: PairBudget,
+    scores: Scores,
     fit: Callable[[NoisyMarginals, np.random.Generator], Mixture],
     *,
     draws: int,
@@ -80,6 +83,8 @@ def posterior_draws(
         How the rows were counted.
     budget
         How pairs shared the budget.
+    scores
+        Of the means and products to which each model is held.
     fit
         Fits a model to noisy marginals.
     draws
@@ -99,16 +104,18 @@ def posterior_draws(
         again = noisy_marginals(
             codes, noisy.sizes, singles, rows, _Imitated(counting, random), budget
         )
-        moved = np.concatenate([one for one, _ in singles]) / rows
+        moved = np.concatenate([one for one, _ in singles]) / rows - expected.singles
         shifted = replace(
             noisy,
-            singles=noisy.singles + moved - expected.singles,
+            singles=noisy.singles + moved,
             pairs=noisy.pairs + again.pairs - expected.pairs,
             within=None
             if noisy.within is None or again.within is None or expected.within is None
             else noisy.within + again.within - expected.within,
         )
-        found.append(fit(shifted, random))
+        means = scores.moved(noisy, moved, random)
+        held = replace(shifted, moments=scores.moments(shifted, means))
+        found.append(fit(held, random))
     progress("drawing models", draws, draws)
     return tuple(found)
 

@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import Field
 
 from sfumato.errors import PlanError
-from sfumato.privacy.differential.costs import rounding_variance
 from sfumato.privacy.differential.noise import DiscreteGaussian
 from sfumato.privacy.differential.rationals import Rational
 from sfumato.privacy.differential.subsampling import SampledGaussian, sampled_gaussian
@@ -261,10 +260,8 @@ class DPVariationalAutoencoder(CountingSynthesizer):
     def _slope_noise(self) -> SampledGaussian:
         """Return the noise of each slope, from what is declared alone."""
         # the columns' histograms together cost no more than one answer with a little more than
-        # all of their share, which pays for no rounding
-        variance = self.budget.share(self.singles).gaussian_variance() - rounding_variance(
-            Fraction(1)
-        )
+        # all of their share, which pays for no whole numbers
+        variance = self.budget.share(self.singles).continuous_variance
         singles = DiscreteGaussian(sigma_squared=variance * (1 - _MARGIN))
         return sampled_gaussian(
             self.budget,
