@@ -1,9 +1,11 @@
 """Guided groups beside other techniques, beside their Python peers, and beside published figures.
 
-Three sections (``--only``): ``auc``, the area under the curve of gradient boosting that learned
-from each release, on the same rows held out; ``published``, the figures of the paper's notebooks
-that can be recounted; ``peer``, CPU seconds and accuracy beside ai-privacy-toolkit in an
-environment of its own. Times are CPU seconds of this process.
+Sections (``--only``): ``auc``, the area under the curve of gradient boosting that learned from each
+release, on the same rows held out (cells that stand in ``--results`` are not made again;
+``--picture`` draws them); ``published``, figures of the paper's notebooks that can be recounted;
+``attacks``, what a model gives away that learned from raw and from guided rows; ``minimization``,
+whether minimized inputs keep their target on rows held out; ``peer``, CPU seconds and accuracy
+beside ai-privacy-toolkit in an environment of its own. Times are CPU seconds of this process.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import guide_comparison
+import guide_models
 import numpy as np
 import polars as pl
-
-SEEDS = 3
 
 PEER = """
 import sys, time
@@ -33,103 +35,6 @@ found = Anonymize(int(sys.argv[2]), [0, 1, 2], train_only_QI=True).anonymize(
 print(time.process_time() - began)
 np.save(sys.argv[3], found)
 """
-
-
-def tables(folder: Path, name: str, rows: int):
-    """Return train and test rows, the schema, that with bands of numbers, and the target."""
-    from sfumato.table import Hierarchy, Schema
-
-    def read(column: str) -> Hierarchy:
-        return Hierarchy.read(folder / "hierarchies" / f"heart_hierarchy_{column}.csv")
-
-    if name == "diabetes":
-        table, target = pl.read_csv(folder / "diabetes_prediction.csv.gz"), "diabetes"
-        quasi = {"gender": None, "age": None, "bmi": None}
-        bands = {"age": [5, 10, 20, 40], "bmi": [1, 2, 4, 8, 16]}
-    else:
-        table = pl.read_csv(folder / "heart_patients_brfss2022.csv.gz").drop("PatientID")
-        target = "HadHeartAttack"
-        quasi = {
-            "State": read("State"),
-            "Sex": None,
-            "AgeCategory": read("AgeCategory"),
-            "RaceEthnicityCategory": read("RaceEthnicityCategory"),
-            "HeightInMeters": None,
-            "WeightInKilograms": None,
-            "BMI": None,
-        }
-        bands = {
-            "HeightInMeters": [0.05, 0.1, 0.2, 0.4],
-            "WeightInKilograms": [5, 10, 20, 40],
-            "BMI": [2.5, 5, 10, 20],
-        }
-    banded = quasi | {column: Hierarchy.bands(steps) for column, steps in bands.items()}
-    table = table.sample(min(rows, table.height), seed=1, shuffle=True)
-    train = int(0.7 * table.height)
-    schemas = (
-        Schema(quasi_identifiers=one, target=target, rest="other") for one in (quasi, banded)
-    )
-    return table[:train], table[train:], *schemas, target
-
-
-def auc(train: pl.DataFrame, test: pl.DataFrame, schema, target: str) -> float:
-    """Return the mean area under the curve of gradient boosting over a few seeds."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import roc_auc_score
-
-    from sfumato.table import prepare
-
-    prepared = prepare(train, schema, target=target)
-    found = []
-    for seed in range(SEEDS):
-        model = HistGradientBoostingClassifier(random_state=seed)
-        model.fit(prepared.matrix(train), train[target].to_numpy())
-        sure = model.predict_proba(prepared.matrix(test))[:, 1]
-        found.append(roc_auc_score(test[target].to_numpy(), sure))
-    return float(np.mean(found))
-
-
-def compare(folder: Path, name: str, rows: int, ks: list[int], which: list[str]) -> None:
-    """Print for each k and technique the area under the curve on raw and on recoded test rows."""
-    from sfumato.anonymization import FullDomain, Guided, LocalRecoding, Mondrian
-
-    train, test, schema, banded, target = tables(folder, name, rows)
-    print(
-        f"{name}, {train.height:,} rows to learn, {test.height:,} to test: "
-        f"raw {auc(train, test, schema, target):.4f}",
-        flush=True,
-    )
-    for k in ks:
-        techniques = {
-            "guided": (Guided(k=k), schema),
-            "guided, answers alone": (Guided(k=k, guide="predictions"), schema),
-            "guided, effects": (Guided(k=k, guide="effects"), schema),
-            "mondrian": (Mondrian(k=k), schema),
-            "full-domain": (FullDomain(k=k, suppression_limit=0.05), banded),
-            "local-recoding": (LocalRecoding(k=k, effort=0, bound=False), schema),
-        }
-        for title, (technique, described) in techniques.items():
-            if which and title not in which:
-                continue
-            began = time.process_time()
-            recoding = technique.fit(train, described)
-            released = recoding.recode(train)
-            seconds = time.process_time() - began
-            after = recoding.released_schema()
-            recoded = auc(released, recoding.recode(test), after, target)
-            quasi = list(described.quasi_identifiers)
-            raw_rows = (
-                test
-                if title.startswith("guided")
-                else test.with_columns(pl.col(quasi).cast(pl.String))
-            )
-            raw = auc(released, raw_rows, after, target)
-            classes = released.select(quasi)
-            print(
-                f"{name:9} k {k:4} {title:22} raw {raw:.4f} recoded {recoded:.4f}  "
-                f"{classes.n_unique():6,} classes  {seconds:7.1f} s",
-                flush=True,
-            )
 
 
 def published(folder: Path) -> None:
@@ -275,19 +180,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--only", nargs="+", default=["auc", "published"])
-    parser.add_argument("--tables", nargs="+", default=["diabetes", "heart"])
-    parser.add_argument("--rows", type=int, default=40_000)
+    parser.add_argument("--tables", nargs="+", default=["diabetes", "diabetes-6", "heart"])
+    parser.add_argument("--rows", type=int, default=70_000, help="most rows to learn from")
     parser.add_argument("--k", type=int, nargs="+", default=[11, 50, 250])
-    parser.add_argument("--techniques", nargs="+", default=[])
+    parser.add_argument("--techniques", nargs="+", default=guide_comparison.TECHNIQUES)
+    parser.add_argument("--results", type=Path, default=Path("guide_cells"), help="of auc")
+    parser.add_argument("--picture", type=Path, help="what is in --results, .svg or .png")
+    parser.add_argument("--people", type=int, default=4000, help="members that are attacked")
+    parser.add_argument("--shadows", type=int, default=16)
     parser.add_argument("--peer-python", type=Path, help="Python that has ai-privacy-toolkit")
     arguments = parser.parse_args()
     if "published" in arguments.only:
         published(arguments.data)
+    if "attacks" in arguments.only:
+        guide_models.attacks(arguments.data, arguments.people, arguments.shadows, [100, 1000])
+    if "minimization" in arguments.only:
+        guide_models.minimization(arguments.data)
     if "peer" in arguments.only:
         peer(arguments.peer_python or Path(sys.executable), arguments.rows, 50)
     if "auc" in arguments.only:
         for name in arguments.tables:
-            compare(arguments.data, name, arguments.rows, arguments.k, arguments.techniques)
+            guide_comparison.make(
+                arguments.data,
+                arguments.results,
+                name,
+                arguments.rows,
+                arguments.k,
+                arguments.techniques,
+            )
+        records = guide_comparison.tell(arguments.results, arguments.tables, arguments.k)
+        if arguments.picture:
+            guide_comparison.picture(records, arguments.picture)
 
 
 if __name__ == "__main__":

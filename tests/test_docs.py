@@ -87,7 +87,7 @@ def test_no_command_or_option_is_made_up():
     known = set.union(options(COMMAND), *(options(one) for one in COMMAND.commands.values()))
     written = {term for term in terms(page("commands")) if re.fullmatch(r"-{1,2}[a-z-]+", term)}
     assert written <= known | {"--help", "-h"}
-    headings = re.findall(r"^## `sfumato ([a-z]+)`$", page("commands"), re.MULTILINE)
+    headings = re.findall(r"^## `sfumato ([a-z-]+)`$", page("commands"), re.MULTILINE)
     assert sorted(headings) == sorted(COMMAND.commands)
 
 

@@ -175,9 +175,10 @@ def test_independent_counts_and_shuffled_rows(
     released = recoding.apply(table)
     checked = verify(released, recoding.released_schema(), recoding.promises)
     assert checked.passed
-    assert checked.smallest_class_with_suppressed == int(recoding.sizes.min())
     counted = released.fill_null("(missing)").to_pandas()
-    assert k_anonymity(counted, QUASI) >= 3
+    # two clusters may come by the same labels: then they are one class of the release
+    assert checked.smallest_class_with_suppressed == k_anonymity(counted, QUASI)
+    assert k_anonymity(counted, QUASI) >= int(recoding.sizes.min()) >= 3
     assert not diverse or l_diversity(counted, QUASI, ["diagnosis"]) >= 2
     # rows in another order are the same people
     order = np.random.default_rng(seed).permutation(table.height)

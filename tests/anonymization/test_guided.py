@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 import sfumato as sf
 from sfumato.anonymization import GuidedRecoding, Recoding, load_model
+from sfumato.anonymization.guided.guide import Guide, expected_of
 from sfumato.anonymization.guided.guide_tree import Growth, GuideTree
 from sfumato.anonymization.guided.representatives import representatives
 from sfumato.errors import DataError, GuaranteeNotMet, PlanError, SchemaError
@@ -165,7 +166,7 @@ def test_labels_hold_new_people_or_say_nothing():
     assert age == "*" or age.startswith(">=")
 
 
-@pytest.mark.parametrize("guide", ["scores", "predictions", "effects"])
+@pytest.mark.parametrize("guide", ["expected", "scores", "predictions", "effects"])
 def test_a_model_by_name_guides(guide):
     table = people(300, 1)
     recoding = sf.Guided(k=20, guide=guide, model="decision-tree").fit(table, SCHEMA)
@@ -293,3 +294,24 @@ def test_a_saved_recoding_is_read_again(tmp_path):
     read = Recoding.load(tmp_path / "recoding.json")
     assert read == recoding
     assert read.recode(table).equals(recoding.recode(table))
+
+
+def test_what_is_expected_is_not_led_astray_by_other_columns():
+    chance = np.random.default_rng(0)
+    a, b, other = chance.normal(size=(3, 3000))
+    table = pl.DataFrame({"a": a, "b": b})
+    schema = sf.Schema(quasi_identifiers=["a", "b"])
+    scores = a + 5 * other  # what the model knows of people beside a, and nothing of b
+    lost = {}
+    for expected in (False, True):
+        guide = Guide(scores[:, None], regression=True, said="a model", expected=expected)
+        classes = sf.Guided(k=30).fit(table, schema, predictions=guide).classes(table)
+        mean = np.bincount(classes, a) / np.bincount(classes)
+        lost[expected] = np.mean((a - mean[classes]) ** 2)
+    assert lost[True] < 0.8 * lost[False]
+
+
+def test_of_too_few_people_nothing_is_expected():
+    features = np.arange(8, dtype=np.float32)[:, None]
+    scores = np.array([[0.0, 1.0]] * 4 + [[5.0, 1.0]] * 4)
+    assert (expected_of(scores, features, 5, 0) == scores).all()

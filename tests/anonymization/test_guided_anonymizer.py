@@ -13,9 +13,10 @@ from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
+import sfumato as sf
 from sfumato.anonymization import GuidedAnonymizer
 
 
@@ -93,3 +94,62 @@ def test_it_is_chosen_and_copied_as_any_other():
 def test_a_small_table_is_refused():
     with pytest.raises(ValueError, match="k = 5"):
         GuidedAnonymizer().fit(np.zeros((3, 1)), [0, 1, 0])
+
+
+@pytest.mark.parametrize("guide", ["predictions", "scores", "expected", "effects"])
+def test_every_guide_guides(guide):
+    X, y = frame()
+    found = GuidedAnonymizer(model(), k=10, quasi_identifiers=["a", "c", "i"], guide=guide)
+    sizes = found.fit(X, y).transform(X).groupby(["a", "c", "i"], observed=True).size()
+    assert sizes.min() >= 10
+    assert len(sizes) > 3
+    assert (guide == "effects") == ("do to the answers" in found.recoding_.describe()[0].how)
+
+
+def test_effects_are_those_of_a_loop():
+    X, y = frame(60)
+    array = X[["a", "f"]].to_numpy()
+    found = GuidedAnonymizer(
+        DecisionTreeRegressor(random_state=0), k=5, quasi_identifiers=[0], guide="effects"
+    ).fit(array, y.astype(float) + X["f"])
+    lenders = np.random.default_rng(10).choice(60, 12, replace=False)
+    effects = [
+        [found.first_model_.predict([[own, array[one, 1]]])[0] for one in lenders]
+        for own in array[:, 0]
+    ]
+    schema = sf.Schema(quasi_identifiers=["x0"], rest="other")
+    table = pl.DataFrame(array, schema=["x0", "x1"])
+    same = sf.Guided(k=5, task="regression").fit(table, schema, predictions=effects)
+    assert (same.classes(table) == found.recoding_.classes(table)).all()
+
+
+def test_labels_guide_with_a_warning_and_criteria_are_kept():
+    X, y = frame()
+    with pytest.warns(UserWarning, match="true values"):
+        GuidedAnonymizer(model(), k=10, guide="labels").fit(X, y)
+    diverse = GuidedAnonymizer(
+        model(), k=10, quasi_identifiers=["a"], criteria=[sf.LDiversity(column="i", l=4)]
+    ).fit(X, y)
+    assert diverse.transform(X).groupby("a")["i"].nunique().min() >= 4
+
+
+def test_the_tree_is_chosen_by_the_estimator_itself():
+    X, y = frame(240)
+    one = GuidedAnonymizer(
+        DecisionTreeClassifier(max_depth=3, random_state=0), k=12, choose="cross-validation"
+    )
+    array = X[["a", "f"]].to_numpy()
+    found = one.fit(array, y)
+    assert found.technique_.choose == "as-set"
+    assert found.recoding_.class_sizes.min() >= 12
+    assert clone(found).choose == "cross-validation"
+    named = GuidedAnonymizer(
+        estimator=one.estimator,
+        k=12,
+        guide=found.technique_.guide,
+        encoding=found.technique_.encoding,
+        criterion=found.technique_.criterion,
+        train_on=found.technique_.train_on,
+        max_depth=found.technique_.max_depth,
+    ).fit(array, y)
+    assert (named.transform(array) == found.transform(array)).all()

@@ -10,6 +10,7 @@ import typer
 from sfumato.cli.console import Console
 from sfumato.cli.evaluation_commands import audit, evaluate, intersect
 from sfumato.cli.minimizing_commands import AllowPickle, Model, Train, minimize
+from sfumato.cli.model_commands import evaluate_model
 from sfumato.cli.options import (
     Data,
     Decimal,
@@ -396,6 +397,7 @@ def synthesize(
 
 
 app.command()(evaluate)
+app.command("evaluate-model")(evaluate_model)
 app.command()(intersect)
 app.command()(audit)
 

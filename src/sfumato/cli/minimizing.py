@@ -80,14 +80,7 @@ def minimize_table(
     else:
         target = [full.target]
         model = TableModel.of_name(str(wanted.train), table, full, target, "auto", wanted.seed)
-    named = getattr(fitted, "feature_names_in_", None)
-    left_out = {*full.identifiers, full.target, full.person}
-    inputs = (
-        [name for name in table.columns if name not in left_out]
-        if named is None
-        else [str(name) for name in named]
-    )
-    rows = table.select(inputs)
+    rows = table.select(model.names)
     minimizer = Minimize(
         _Asked(model),
         target=wanted.target,

@@ -12,13 +12,28 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sfumato.anonymization.guided.choosing import best_of, least_of_part, utility
+from sfumato.anonymization.guided.guide import (
+    SAID,
+    Guide,
+    TableModel,
+    effects_of,
+    guide_of_answers,
+    scores_of,
+    warn_of_labels,
+)
 from sfumato.anonymization.guided.guide_tree import GuideTree
 from sfumato.anonymization.guided.guided import Guided
+from sfumato.anonymization.guided.guided_recoding import GuidedRecoding
 from sfumato.anonymization.guided.learning_frames import Rows
 from sfumato.errors import SfumatoError
+from sfumato.privacy import Criterion
+from sfumato.progress import silent
 from sfumato.table import Schema
 
 __all__ = ["GuidedAnonymizer"]
+
+Integers = npt.NDArray[np.int64]
 
 
 def _model_has(name: str) -> Any:
@@ -47,22 +62,33 @@ class GuidedAnonymizer(TransformerMixin, MetaEstimatorMixin, BaseEstimator):  # 
         Names of the columns, or their positions for arrays; None for all.
     slices, categorical
         Groups of columns that belong together, and columns of numbers that are categories.
+    criteria
+        What every class keeps besides k, such as l-diversity of a column of X.
     guide
-        "scores", "predictions" or "labels": see :class:`Guided`.
+        "expected", "scores", "predictions", "effects" or "labels": see :class:`Guided`.
     train_on, encoding, criterion, max_depth, ccp_alpha
         See :class:`Guided`.
+    choose
+        "as-set", or "cross-validation": guide, encoding, columns, criterion and depth are those
+        under which the estimator, trained on a release of some rows, is best on others, under the
+        same k; by the area under the curve (accuracy, if it tells no probabilities) or R2.
     random_state
-        Which of equally good splits is taken.
+        Which of equally good splits is taken, who lends other columns, and who is held out.
 
     Attributes
     ----------
     recoding_ : GuidedRecoding
         The groups.
+    technique_ : Guided
+        The settings of the tree, as set or as chosen.
     first_model_, model_ : estimator
         Trained on the raw rows, and on the anonymized ones.
 
     Notes
     -----
+    A leaf carries values, never labels (``represent`` of :class:`Guided`): a model of numbers that
+    is trained on intervals could not be asked about raw rows.
+
     A. Goldsteen et al., "Anonymizing Machine Learning Models", arXiv 2007.13086, 2020, section 3.
     """
 
@@ -74,12 +100,14 @@ class GuidedAnonymizer(TransformerMixin, MetaEstimatorMixin, BaseEstimator):  # 
         quasi_identifiers: Sequence[str | int] | None = None,
         slices: Sequence[Sequence[str | int]] = (),
         categorical: Sequence[str | int] = (),
-        guide: str = "scores",
+        criteria: Sequence[Criterion] = (),
+        guide: str = "expected",
         train_on: str = "quasi-identifiers",
         encoding: str = "ordered",
         criterion: str = "gini",
         max_depth: int | None = None,
         ccp_alpha: float = 0.0,
+        choose: str = "as-set",
         random_state: int = 10,
     ) -> None:
         self.estimator = estimator
@@ -87,12 +115,14 @@ class GuidedAnonymizer(TransformerMixin, MetaEstimatorMixin, BaseEstimator):  # 
         self.quasi_identifiers = quasi_identifiers
         self.slices = slices
         self.categorical = categorical
+        self.criteria = criteria
         self.guide = guide
         self.train_on = train_on
         self.encoding = encoding
         self.criterion = criterion
         self.max_depth = max_depth
         self.ccp_alpha = ccp_alpha
+        self.choose = choose
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -118,30 +148,10 @@ class GuidedAnonymizer(TransformerMixin, MetaEstimatorMixin, BaseEstimator):  # 
         answers = rows.answers(y)
         if rows.n < self.k:
             raise ValueError(f"n_samples={rows.n} is less than k = {self.k}: nobody can be hidden")
-        chosen = (
-            rows.names
-            if self.quasi_identifiers is None
-            else [rows.name(one, "quasi_identifiers") for one in self.quasi_identifiers]
-        )
         try:
-            technique = Guided(
-                k=self.k,
-                guide="labels" if self.guide == "labels" else "predictions",
-                train_on=self.train_on,
-                slices=[[rows.name(one, "slices") for one in group] for group in self.slices],
-                categorical=[rows.name(one, "categorical") for one in self.categorical],
-                encoding=self.encoding,
-                criterion=self.criterion,
-                max_depth=self.max_depth,
-                ccp_alpha=self.ccp_alpha,
-                seed=self.random_state,
-            )
+            self.technique_ = self._technique(rows, answers)
             self.first_model_ = self._unfitted(answers).fit(X, answers)
-            self.recoding_ = technique.fit(
-                rows.table,
-                Schema(quasi_identifiers=chosen, rest="other"),
-                predictions=answers if self.guide == "labels" else self._answers(X),
-            )
+            self.recoding_ = self._fitted_to(rows, answers)
         except SfumatoError as error:
             raise ValueError(str(error)) from None
         self._values = rows.taken(self.recoding_)
@@ -196,18 +206,74 @@ class GuidedAnonymizer(TransformerMixin, MetaEstimatorMixin, BaseEstimator):  # 
         kind = DecisionTreeRegressor if fractions else DecisionTreeClassifier
         return kind(random_state=self.random_state)
 
-    def _answers(self, X: Any) -> Any:
-        """Return what guides: answers, or log odds."""
-        model = self.first_model_
-        if self.guide == "scores" and hasattr(model, "predict_proba") and not is_regressor(model):
-            found = model.predict_proba(X)
-            parts = found if isinstance(found, list) else [found]
-            sure = np.concatenate([np.asarray(one)[:, :-1] for one in parts], axis=1)
-            if sure.shape[1]:
-                bounded = np.clip(sure, 1e-4, 1 - 1e-4)
-                # a mark of a quantity, also where all are equally sure
-                return np.log(bounded / (1 - bounded))
-        return model.predict(X)
+    def _quasi_identifiers(self, rows: Rows) -> list[str]:
+        if self.quasi_identifiers is None:
+            return list(rows.names)
+        return [rows.name(one, "quasi_identifiers") for one in self.quasi_identifiers]
+
+    def _technique(self, rows: Rows, answers: npt.NDArray[Any]) -> Guided:
+        """Return the settings of the tree, as set or as chosen."""
+        technique = Guided(
+            k=self.k,
+            criteria=tuple(self.criteria),
+            guide=self.guide,
+            train_on=self.train_on,
+            slices=[[rows.name(one, "slices") for one in group] for group in self.slices],
+            categorical=[rows.name(one, "categorical") for one in self.categorical],
+            encoding=self.encoding,
+            criterion=self.criterion,
+            max_depth=self.max_depth,
+            ccp_alpha=self.ccp_alpha,
+            choose=self.choose,
+            seed=self.random_state,
+        )
+        if technique.choose == "as-set":
+            return technique
+        regression = is_regressor(self._unfitted(answers))
+
+        def judge(changes: dict[str, Any], train: Integers, test: Integers) -> float:
+            least = least_of_part(self.k, len(train), rows.n)
+            one = clone(self).set_params(**{**changes, "k": least, "choose": "as-set"})
+            one.fit(rows.mixed(train, {}), answers[train])
+            model = TableModel(one.model_, lambda X: X, regression)
+            return utility(model, rows.mixed(test, {}), answers[test], regression=regression)
+
+        everybody = np.arange(rows.n)
+        changes, _ = best_of(
+            judge,
+            technique.model_dump(),
+            everybody,
+            self.random_state,
+            silent,
+            measure="utility",
+        )
+        return technique.model_copy(update={**changes, "choose": "as-set"})
+
+    def _fitted_to(self, rows: Rows, answers: npt.NDArray[Any]) -> GuidedRecoding:
+        """Return the groups that are guided by the model that was trained on the raw rows."""
+        chosen = self._quasi_identifiers(rows)
+        model, guide = self.first_model_, self.technique_.guide
+        regression = is_regressor(model)
+
+        def mixed(own: Integers, lender: int) -> npt.NDArray[np.float64]:
+            X = rows.mixed(np.full(len(own), lender), dict.fromkeys(chosen, own))
+            return scores_of(model, X, regression=regression)
+
+        said = SAID[guide].format(f"a {type(model).__name__}")
+        if guide == "labels":
+            warn_of_labels()
+            found = guide_of_answers(answers, rows.n, "auto", said)
+        elif guide == "predictions":
+            found = guide_of_answers(model.predict(rows.given), rows.n, "auto", said)
+        elif guide in ("expected", "scores"):
+            scores = scores_of(model, rows.given, regression=regression)
+            found = Guide(scores, regression=True, said=said, expected=guide == "expected")
+        else:
+            effects = effects_of(mixed, rows.table, chosen, self.random_state)
+            found = Guide(effects, regression=True, said=said)
+        return self.technique_.fit(
+            rows.table, Schema(quasi_identifiers=chosen, rest="other"), predictions=found
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,25 +17,77 @@ from sfumato.table import Schema
 if TYPE_CHECKING:
     from sfumato.anonymization.guided.guided import Guided
 
-__all__ = ["candidates", "chosen_settings"]
+__all__ = ["CHANGES", "best_of", "chosen_settings", "least_of_part", "utility"]
+
+Integers = npt.NDArray[np.int64]
 
 _FOLDS = 3
 _MOST_ROWS = 12_000
 
+#: What is tried beside the settings that were asked for, under the same k.
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"guide": "expected", "encoding": "ordered"},
+    {"guide": "expected", "encoding": "ordered", "max_depth": 8},
+    {"guide": "scores", "encoding": "ordered"},
+    {"guide": "scores", "encoding": "ordered", "train_on": "all"},
+    {"guide": "effects", "encoding": "ordered"},
+    {"guide": "predictions", "encoding": "one-hot"},
+    {"guide": "predictions", "encoding": "ordered", "criterion": "entropy"},
+)
 
-def candidates(asked: Guided) -> list[Guided]:
-    """Return the settings among which is chosen: those asked for, and others of the same k."""
-    changes: list[dict[str, Any]] = [
-        {},
-        {"guide": "scores", "encoding": "ordered"},
-        {"guide": "predictions", "encoding": "one-hot"},
-        {"guide": "predictions", "encoding": "ordered", "criterion": "entropy"},
-        {"guide": "scores", "encoding": "ordered", "max_depth": 8},
-        {"guide": "scores", "encoding": "ordered", "train_on": "all"},
-        {"guide": "effects", "encoding": "ordered"},
-    ]
-    made = [asked.model_copy(update={"choose": "as-set", **change}) for change in changes]
-    return list({repr(one): one for one in made}.values())
+
+def best_of(
+    judge: Callable[[dict[str, Any], Integers, Integers], float],
+    asked: Mapping[str, Any],
+    persons: Integers,
+    seed: int,
+    progress: Progress,
+    *,
+    measure: str,
+) -> tuple[dict[str, Any], str]:
+    """Return the changes that are best on people who were held out, and what they reach, in words.
+
+    Of (at most some 12,000) rows a third is held out three times over. Of equally good changes the
+    first is taken.
+
+    Parameters
+    ----------
+    judge
+        Gives how good a release of some rows, made with some changes, is for others (the higher
+        the better).
+    asked
+        The settings that were asked for.
+    persons
+        The number of each row's person, shape (n,).
+    seed
+        Of who is held out.
+    progress
+        Told how far the work is.
+    measure
+        What ``judge`` gives, in words.
+    """
+    tried = [{}, *(one for one in CHANGES if any(asked[name] != one[name] for name in one))]
+    place = np.random.default_rng(seed).permutation(int(persons.max()) + 1)[persons]
+    rows = np.argsort(place, kind="stable")[:_MOST_ROWS]
+    fold = place[rows] % _FOLDS
+    total = np.zeros(len(tried))
+    for part in range(_FOLDS):
+        for number, changes in enumerate(tried):
+            progress("choosing the tree", part * len(tried) + number, _FOLDS * len(tried))
+            total[number] += judge(changes, rows[fold != part], rows[fold == part])
+    progress("choosing the tree", 1, 1)
+    mean = total / _FOLDS
+    best = tried[int(np.argmax(mean))]
+    changed = ", ".join(f"{name} {value}" for name, value in best.items()) or "nothing is changed"
+    return best, (
+        f"chosen of {len(tried)} by cross-validated {measure} ({mean.max():.4g}; as set "
+        f"{mean[0]:.4g}): {changed}"
+    )
+
+
+def least_of_part(k: int | None, part: int, everybody: int) -> int | None:
+    """Return the k of a part, whose classes are as large a share of it as they will be of all."""
+    return None if k is None else max(round(k * part / everybody), 2)
 
 
 def chosen_settings(
@@ -45,10 +98,7 @@ def chosen_settings(
     predictions: Any,
     progress: Progress,
 ) -> tuple[Guided, tuple[str, ...]]:
-    """Return the settings under which the model was best on rows it had not seen, and a note.
-
-    Each candidate anonymizes two thirds of (at most 12,000) rows; a model trained on them is
-    judged on the other third, three times over. Of equally good ones the first is taken.
+    """Return the settings under which the model was best on others, and what is to be said of it.
 
     Raises
     ------
@@ -65,49 +115,47 @@ def chosen_settings(
     if len(targets) != 1:
         raise PlanError("choose = 'cross-validation' needs one target, in the schema or in targets")
     target = targets[0]
-    known = table.filter(pl.col(target).is_not_null())
-    rows = known.sample(min(_MOST_ROWS, known.height), seed=asked.seed, shuffle=True)
-    answers = rows[target].to_numpy()
-    regression = is_regression(answers, asked.task)
-    share = rows.height * (_FOLDS - 1) / _FOLDS / table.height
-    fold = np.arange(rows.height) % _FOLDS
-    made = candidates(asked)
-    total = np.zeros(len(made))
-    for part in range(_FOLDS):
-        train, test = rows.filter(pl.Series(fold != part)), rows.filter(pl.Series(fold == part))
-        for number, one in enumerate(made):
-            # classes are as large a share of the part as they will be of the whole
-            scaled = one.model_copy(
-                update={"k": None if one.k is None else max(round(one.k * share), 2)}
-            )
-            recoding = scaled.grown(train, schema, scaled.guide_for(train, schema))
-            released = recoding.recode(train)
-            described = recoding.released_schema()
-            seen = recoding.recode(test) if one.represent == "labels" else test
-            model = TableModel.of_name(one.model, released, described, [target], one.task, one.seed)
-            total[number] += utility(model, seen, test[target].to_numpy(), regression=regression)
-            progress("choosing the tree", part * len(made) + number + 1, _FOLDS * len(made))
-    mean = total / _FOLDS
-    best = made[int(np.argmax(mean))]
-    measure = "R2" if regression else "AUC"
-    note = (
-        f"chosen of {len(made)} by cross-validated {measure} ({mean.max():.4g}; as set "
-        f"{mean[0]:.4g}): guide {best.guide}, encoding {best.encoding}, train_on {best.train_on}, "
-        f"max_depth {best.max_depth}"
+    table = table.filter(pl.col(target).is_not_null())
+    regression = is_regression(table[target].to_numpy(), asked.task)
+
+    def judge(changes: dict[str, Any], train: Integers, test: Integers) -> float:
+        least = least_of_part(asked.k, len(train), table.height)
+        one = asked.model_copy(update={"choose": "as-set", "k": least, **changes})
+        learned, seen = table[train], table[test]
+        recoding = one.grown(learned, schema, one.guide_for(learned, schema))
+        released, described = recoding.recode(learned), recoding.released_schema()
+        model = TableModel.of_name(one.model, released, described, [target], one.task, one.seed)
+        asked_of = recoding.recode(seen) if one.represent == "labels" else seen
+        return utility(model, asked_of, seen[target].to_numpy(), regression=regression)
+
+    persons = np.arange(table.height)
+    if schema.person is not None:
+        persons = table[schema.person].cast(pl.String).rank("dense").to_numpy().astype(np.int64) - 1
+    changes, said = best_of(
+        judge,
+        asked.model_dump(),
+        persons,
+        asked.seed,
+        progress,
+        measure="R2" if regression else "AUC",
     )
-    return best, (note,)
+    return asked.model_copy(update={"choose": "as-set", **changes}), (said,)
 
 
-def utility(
-    model: TableModel, rows: pl.DataFrame, actual: npt.NDArray[Any], *, regression: bool
-) -> float:
-    """Return R2, or the area under the curve (of several classes their mean, each against all)."""
+def utility(model: TableModel, rows: Any, actual: npt.NDArray[Any], *, regression: bool) -> float:
+    """Return how well a model answers rows.
+
+    R2 of quantities; the area under the curve of classes (of several their mean, each against all
+    others), or the share of right answers of a model that tells no probabilities.
+    """
     from sklearn.metrics import r2_score, roc_auc_score
 
     if regression:
         return float(r2_score(actual, model.answers(rows)))
-    classes = list(model.model.classes_)
     texts = actual if actual.dtype.kind in "iufb" else actual.astype(str)
+    if not hasattr(model.model, "predict_proba"):
+        return float(np.mean(model.answers(rows) == texts))
+    classes = list(model.model.classes_)
     shown = [place for place, one in enumerate(classes) if 0 < (texts == one).sum() < len(texts)]
     sure = np.asarray(model.model.predict_proba(model.read(rows)))
     if not shown:

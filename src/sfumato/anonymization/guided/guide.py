@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -14,12 +15,25 @@ import polars as pl
 from sfumato.errors import DataError, PlanError, did_you_mean
 from sfumato.table import Schema, prepare
 
-__all__ = ["MODELS", "Guide", "GuideKind", "Task", "guide_of_answers", "is_regression", "model_of"]
+__all__ = [
+    "SAID",
+    "Guide",
+    "TableModel",
+    "Task",
+    "effects_of",
+    "expected_of",
+    "guide_of_answers",
+    "is_regression",
+    "model_of",
+    "says_regression",
+    "scores_of",
+    "warn_of_labels",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Task = Literal["auto", "classification", "regression"]
-GuideKind = Literal["predictions", "scores", "effects"]
 
 _CLASSIFIERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "decision-tree": ("sklearn.tree", "DecisionTreeClassifier", {}),
@@ -34,9 +48,19 @@ _REGRESSORS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gradient-boosting": ("sklearn.ensemble", "HistGradientBoostingRegressor", {}),
     "mlp": ("sklearn.neural_network", "MLPRegressor", {"early_stopping": True}),
 }
-MODELS: tuple[str, ...] = tuple(_CLASSIFIERS)
 _MOST_CLASSES = 20  # of numbers; more distinct ones are a quantity
+_LENT = 12  # people whose other columns are put beside everybody's quasi-identifiers
 _ODDS = 1e-4  # probabilities are held this far from 0 and 1 before their odds are taken
+
+
+#: What guides, in words; of a model.
+SAID = {
+    "predictions": "the answers of {}",
+    "expected": "how sure {} is expected to be by the quasi-identifiers alone",
+    "scores": "how sure {} is of its answers",
+    "effects": "what the quasi-identifiers do to the answers of {}",
+    "labels": "the true values of the target",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +75,15 @@ class Guide:
         Whether they are numbers.
     said
         What it is, in words.
+    expected
+        Whether the tree is grown towards what is expected of these numbers by the columns that it
+        asks for; see :func:`expected_of`.
     """
 
     target: Array
     regression: bool
     said: str
+    expected: bool = False
 
     @property
     def numbers(self) -> Floats:
@@ -66,10 +94,6 @@ class Guide:
         made = [(one[:, None] == np.unique(one)[1:]) for one in columns.T]
         numbers: Floats = np.concatenate(made, axis=1).astype(np.float64)
         return numbers if numbers.shape[1] else np.zeros((len(columns), 1))
-
-    def part(self, rows: Array) -> Guide:
-        """Return the guide of some rows."""
-        return Guide(self.target[rows], self.regression, self.said)
 
 
 def is_regression(values: Array, task: Task) -> bool:
@@ -123,6 +147,16 @@ def guide_of_answers(answers: Any, n: int, task: Task, said: str) -> Guide:
     return Guide(target.astype(np.int64), regression=False, said=said)
 
 
+def warn_of_labels() -> None:
+    """Warn that true values guide, where a model's answers would do."""
+    warnings.warn(
+        "guide = 'labels': the groups are made by the true values of the target rather than by "
+        "a model's answers, so the release tells more of each person's own value",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
 def model_of(name: str, *, regression: bool, seed: int) -> Any:
     """Return an unfitted scikit-learn model by its name.
 
@@ -155,11 +189,14 @@ class TableModel:
         What makes its input of a table.
     regression
         Whether it answers quantities.
+    names
+        The columns that it takes.
     """
 
     model: Any
-    read: Any
+    read: Callable[[Any], Any]
     regression: bool
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of_name(
@@ -198,7 +235,9 @@ class TableModel:
         single = answers[:, 0] if len(targets) == 1 else answers
         with _one_thread():
             model.fit(prepared.matrix(known.select(others)), single)
-        return cls(model, lambda rows: prepared.matrix(rows.select(others)), regression)
+        return cls(
+            model, lambda rows: prepared.matrix(rows.select(others)), regression, tuple(others)
+        )
 
     @classmethod
     def of_fitted(cls, model: Any, table: pl.DataFrame, schema: Schema, task: Task) -> TableModel:
@@ -231,7 +270,7 @@ class TableModel:
         regression = task == "regression" or (task == "auto" and says_regression(model))
         if task == "auto" and not regression and not hasattr(model, "classes_"):
             regression = is_regression(np.asarray(model.predict(read(table.head(500)))), task)
-        return cls(model, read, regression)
+        return cls(model, read, regression, tuple(names))
 
     def answers(self, rows: pl.DataFrame) -> Array:
         """Return what it predicts."""
@@ -239,56 +278,100 @@ class TableModel:
             return np.asarray(self.model.predict(self.read(rows)))
 
     def scores(self, rows: pl.DataFrame) -> Floats:
-        """Return how sure it is, shape (n, outputs): log odds of each class, or the quantity."""
-        if self.regression or not hasattr(self.model, "predict_proba"):
-            answers = self.answers(rows)
-            if self.regression:
-                return answers.reshape(len(answers), -1).astype(np.float64)
-            return guide_of_answers(answers, rows.height, "classification", "").numbers
+        """Return how sure it is; see :func:`scores_of`."""
         with _one_thread():
-            found = self.model.predict_proba(self.read(rows))
-        parts = found if isinstance(found, list) else [found]
-        # the last of the classes says nothing that the others do not
-        probabilities = np.concatenate([np.asarray(one)[:, :-1] for one in parts], axis=1)
-        bounded = np.clip(probabilities, _ODDS, 1 - _ODDS)
-        odds: Floats = np.log(bounded / (1 - bounded))
-        return odds
+            return scores_of(self.model, self.read(rows), regression=self.regression)
 
-    def effects(self, rows: pl.DataFrame, names: Sequence[str], count: int, seed: int) -> Floats:
-        """Return the scores of each row's quasi-identifiers with the other columns of some people.
+    def effects(self, rows: pl.DataFrame, names: Sequence[str], seed: int) -> Floats:
+        """Return what the quasi-identifiers alone do to the scores; see :func:`effects_of`."""
 
-        What the quasi-identifiers do to the answer, whatever the others say: a partial dependence
-        for each of those people (J. Friedman, Annals of Statistics 29(5), 2001, section 8.2).
+        def mixed(own: Integers, lender: int) -> Floats:
+            other = rows[lender].drop(names)
+            return self.scores(rows[own].select(names).join(other, how="cross"))
 
-        Parameters
-        ----------
-        rows
-            The table (n).
-        names
-            The quasi-identifiers.
-        count
-            How many people, drawn with the seed, lend their other columns.
-        """
-        distinct = rows.select(names).unique(maintain_order=True)
-        places = (
-            rows.select(names)
-            .join(
-                distinct.with_row_index("place of a tuple"),
-                on=list(names),
-                how="left",
-                nulls_equal=True,
-                maintain_order="left",
-            )["place of a tuple"]
-            .to_numpy()
-        )
-        lent = rows.sample(min(count, rows.height), seed=seed)
-        found = []
-        for one in range(lent.height):
-            other = lent[one].drop(names)
-            mixed = distinct.join(other, how="cross").select(rows.columns)
-            found.append(self.scores(mixed))
-        effects: Floats = np.concatenate(found, axis=1)[places]
-        return effects
+        return effects_of(mixed, rows, names, seed)
+
+
+def scores_of(model: Any, rows: Any, *, regression: bool) -> Floats:
+    """Return how sure a model is of rows, shape (n, outputs).
+
+    The log odds of each class but the last, which says nothing that the others do not; its answers
+    where it answers quantities, or tells no probabilities.
+    """
+    if regression or not hasattr(model, "predict_proba"):
+        answers = np.asarray(model.predict(rows))
+        if regression:
+            return answers.reshape(len(answers), -1).astype(np.float64)
+        return guide_of_answers(answers, len(answers), "classification", "").numbers
+    found = model.predict_proba(rows)
+    parts = found if isinstance(found, list) else [found]
+    probabilities = np.concatenate([np.asarray(one)[:, :-1] for one in parts], axis=1)
+    if not probabilities.shape[1]:  # there is one class alone
+        return np.zeros((len(probabilities), 1))
+    bounded = np.clip(probabilities, _ODDS, 1 - _ODDS)
+    odds: Floats = np.log(bounded / (1 - bounded))
+    return odds
+
+
+def expected_of(scores: Floats, features: npt.NDArray[np.float32], least: int, seed: int) -> Floats:
+    """Return what is expected of scores by some features alone, shape (n, outputs).
+
+    Scores follow from all columns; most of how they differ has nothing to do with those that the
+    tree may ask for, and a small leaf takes it for a difference. So a regression (by gradient
+    boosting) says first what these columns tell of it.
+
+    Parameters
+    ----------
+    scores
+        Shape (n, outputs).
+    features
+        What the tree is grown on, shape (n, f).
+    least
+        People of a leaf of the tree; no smaller group is asked what is expected of it, unless it
+        has 20.
+    seed
+        Of the regression.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    if not features.shape[1]:
+        return scores
+    smooth = HistGradientBoostingRegressor(min_samples_leaf=min(least, 20), random_state=seed)
+    with _one_thread():
+        found = np.column_stack([smooth.fit(features, one).predict(features) for one in scores.T])
+    # of too few people nothing can be expected: then their scores have to do
+    expected: Floats = np.where(np.ptp(found, axis=0) > 0, found, scores)
+    return expected
+
+
+def effects_of(
+    mixed: Callable[[Integers, int], Floats], table: pl.DataFrame, names: Sequence[str], seed: int
+) -> Floats:
+    """Return the scores of each row's quasi-identifiers with the other columns of some people.
+
+    What the quasi-identifiers do to the answer, whatever the others say: a partial dependence for
+    each of those people (J. Friedman, Annals of Statistics 29(5), 2001, section 8.2).
+
+    Parameters
+    ----------
+    mixed
+        Gives the scores of some rows (m) if the other columns are those of one row, shape
+        (m, outputs).
+    table
+        The rows (n).
+    names
+        The quasi-identifiers.
+    seed
+        Of the people who lend their other columns.
+    """
+    texts = [pl.col(name).cast(pl.String) for name in names]
+    tuples = table.select(pl.struct(texts).rank("dense")).to_series().to_numpy()
+    _, own, places = np.unique(tuples, return_index=True, return_inverse=True)
+    chance = np.random.default_rng(seed)
+    lenders = chance.choice(table.height, min(_LENT, table.height), replace=False)
+    found = [mixed(own, lender) for lender in lenders.tolist()]
+    effects: Floats = np.concatenate(found, axis=1)[places.reshape(-1)]
+    return effects
 
 
 def _inputs(schema: Schema, names: Sequence[str]) -> Schema:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,10 +15,13 @@ from pydantic import Field, model_validator
 from sfumato.anonymization.guided.carried import labels_of, values_of
 from sfumato.anonymization.guided.coding import Encoding, codes_of, is_number, matrix
 from sfumato.anonymization.guided.guide import (
+    SAID,
     Guide,
     TableModel,
     Task,
+    expected_of,
     guide_of_answers,
+    warn_of_labels,
 )
 from sfumato.anonymization.guided.guide_tree import Growth, GuideTree
 from sfumato.anonymization.guided.guided_recoding import GuidedRecoding
@@ -38,12 +40,6 @@ Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _K = 5  # what is promised if nothing is said
-_LENT = 12  # people whose other columns are put beside everybody's quasi-identifiers
-_SAID = {
-    "predictions": "the answers of {}",
-    "scores": "how sure {} is of its answers",
-    "effects": "what the quasi-identifiers do to the answers of {}",
-}
 
 
 class Guided(Settings):
@@ -72,8 +68,9 @@ class Guided(Settings):
     targets
         The columns that the model predicts, if not the schema's target alone.
     guide
-        "scores": how sure the model is (log odds of each class; its answer if it tells no
-        probability). "predictions": what it answers, as in the paper. "effects": what the
+        "expected": how sure the model is expected to be (log odds of each class; its answer if it
+        tells no probability) by the columns that the tree asks for. "scores": how sure it is, by
+        all that it knows. "predictions": what it answers, as in the paper. "effects": what the
         quasi-identifiers do to the scores, whatever the other columns say. "labels": the true
         values of the target instead of a model's answers; the release then tells of them what the
         tree learned by heart, and a warning says so.
@@ -111,8 +108,8 @@ class Guided(Settings):
     Notes
     -----
     A. Goldsteen, G. Ezov, R. Shmelkin, M. Moffie, A. Farkash, "Anonymizing Machine Learning
-    Models", arXiv 2007.13086, 2020 (tree, predictions, representatives). Scores, effects, labels,
-    criteria and the choice are beyond it.
+    Models", arXiv 2007.13086, 2020 (tree, predictions, representatives). Scores, what is
+    expected of them, effects, labels, criteria and the choice are beyond it.
     """
 
     k: int | None = Field(default=None, ge=2)
@@ -123,7 +120,7 @@ class Guided(Settings):
     model_file: Path | None = None
     allow_pickle: bool = False
     targets: tuple[str, ...] = ()
-    guide: Literal["scores", "predictions", "effects", "labels"] = "scores"
+    guide: Literal["expected", "scores", "predictions", "effects", "labels"] = "expected"
     task: Task = "auto"
     train_on: Literal["quasi-identifiers", "all"] = "quasi-identifiers"
     slices: tuple[tuple[str, ...], ...] = ()
@@ -168,7 +165,8 @@ class Guided(Settings):
             the columns that it names (``feature_names_in_``), else a matrix of all columns but
             identifiers and the target.
         predictions
-            What a model answered to the rows, shape (n,) or (n, outputs), instead of a model.
+            What a model answered to the rows, shape (n,) or (n, outputs), instead of a model; or a
+            :class:`Guide` of them.
         progress
             Told how far the work is.
 
@@ -209,11 +207,13 @@ class Guided(Settings):
         self, table: pl.DataFrame, schema: Schema, estimator: Any = None, predictions: Any = None
     ) -> Guide:
         """Return what the tree is grown towards; see :meth:`fit`."""
+        if isinstance(predictions, Guide):
+            return predictions
         if predictions is not None:
             return guide_of_answers(predictions, table.height, self.task, "the predictions given")
         if self.guide == "labels":
             return self._labels(table, schema)
-        said = _SAID[self.guide]
+        said = SAID[self.guide]
         if estimator is None and self.model_file is not None:
             from sfumato.anonymization.guided.model_files import load_model
 
@@ -231,19 +231,15 @@ class Guided(Settings):
         if self.guide == "predictions":
             task: Task = "regression" if model.regression else "classification"
             return guide_of_answers(model.answers(table), table.height, task, told)
-        if self.guide == "scores":
-            return Guide(model.scores(table), regression=True, said=told)
+        if self.guide in ("expected", "scores"):
+            expected = self.guide == "expected"
+            return Guide(model.scores(table), regression=True, said=told, expected=expected)
         names = [name for name in table.columns if name in set(schema.quasi_identifiers)]
-        effects = model.effects(table, names, _LENT, self.seed)
+        effects = model.effects(table, names, self.seed)
         return Guide(effects, regression=True, said=told)
 
     def _labels(self, table: pl.DataFrame, schema: Schema) -> Guide:
-        warnings.warn(
-            "guide = 'labels': the groups are made by the true values of the target rather than by "
-            "a model's answers, so the release tells more of each person's own value",
-            UserWarning,
-            stacklevel=4,
-        )
+        warn_of_labels()
         columns = [table[name] for name in self._targets(table, schema)]
         values = np.column_stack(
             [
@@ -255,7 +251,7 @@ class Guided(Settings):
                 for one in columns
             ]
         )
-        said = "the true values of " + ", ".join(one.name for one in columns)
+        said = SAID["labels"] + " " + ", ".join(one.name for one in columns)
         return guide_of_answers(values, table.height, self.task, said)
 
     def _targets(self, table: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
@@ -333,15 +329,19 @@ class Guided(Settings):
         codes = codes_of(table, asked_for, self.categorical, ordered_by)
         features = matrix(table, codes)
         counted = _first_rows(table, schema)
+        least = max(promised.k, 2)
+        target = guide.target
+        if guide.expected:
+            target = expected_of(guide.numbers, features, least, self.seed)
         growth = Growth(
-            least=max(promised.k, 2),
+            least=least,
             criterion=None if guide.regression else self.criterion,
             max_depth=self.max_depth,
             ccp_alpha=self.ccp_alpha,
             seed=self.seed,
         )
         tree = GuideTree.grow(
-            features, guide.target, growth, regression=guide.regression, counted=counted
+            features, target, growth, regression=guide.regression, counted=counted
         )
         while True:
             leaf_of_row = tree.fall(features)

@@ -12,7 +12,7 @@ import polars as pl
 
 from sfumato.errors import DataError, MissingExtra, PlanError
 
-__all__ = ["OnnxModel", "load_model"]
+__all__ = ["OnnxClassifier", "OnnxModel", "load_model"]
 
 _PICKLES = (".pkl", ".pickle", ".joblib", ".p")
 
@@ -50,6 +50,12 @@ class OnnxModel:
         """Return the first output: the predicted class, or the quantity."""
         return np.asarray(self._session.run(self._outputs[:1], self._fed(rows))[0])
 
+    @property
+    def names_classes(self) -> bool:
+        """Whether it names each class and its probability, in a second output."""
+        outputs = self._session.get_outputs()
+        return len(outputs) > 1 and outputs[1].type.startswith("seq(map(")
+
     def _fed(self, rows: Any) -> dict[str, npt.NDArray[Any]]:
         def of_type(values: Any, kind: str) -> npt.NDArray[Any]:
             known = {"int64": np.int64, "double": np.float64, "string": object, "bool": np.bool_}
@@ -63,6 +69,43 @@ class OnnxModel:
             one.name: of_type(rows[one.name].to_numpy(), one.type).reshape(-1, 1)
             for one in self._inputs
         }
+
+
+class OnnxClassifier(OnnxModel):
+    """A classifier in the ONNX format whose second output names each class and its probability.
+
+    So skl2onnx writes scikit-learn's classifiers by default.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        width = self._inputs[0].shape[1] if len(self._inputs) == 1 else 1
+        names = [one.name for one in self._inputs]
+        if len(names) == 1:
+            names = [str(place) for place in range(width)]
+        # any row will do: the classes stand with its probabilities
+        self.classes_ = np.asarray(
+            list(self._told(pl.DataFrame({name: [0.0] for name in names}))[0])
+        )
+
+    def predict_proba(self, rows: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each class, shape (n, classes)."""
+        told = self._told(rows)
+        return np.asarray([list(row.values()) for row in told], dtype=np.float64)
+
+    def _told(self, rows: Any) -> list[dict[Any, float]]:
+        found: list[dict[Any, float]] = self._session.run([self._outputs[1]], self._fed(rows))[0]
+        return found
+
+
+def _of_onnx(path: Path) -> OnnxModel:
+    model = OnnxModel(path)
+    return OnnxClassifier(path) if model.names_classes else model
 
 
 def load_model(path: Path, *, allow_pickle: bool = False) -> Any:
@@ -89,7 +132,7 @@ def load_model(path: Path, *, allow_pickle: bool = False) -> Any:
         raise DataError(f"{path}: there is no such file")
     ending = path.suffix.lower()
     if ending == ".onnx":
-        return OnnxModel(path)
+        return _of_onnx(path)
     if ending == ".skops":
         model = _of_skops(path)
     elif ending in _PICKLES:
