@@ -1,0 +1,213 @@
+"""Evaluate point functions on their whole domain: one key, or many into one table.
+
+Two paths give the same bytes: NumPy with `cryptography`, which runs anywhere, and compiled loops
+with the processor's AES instructions. `path="auto"` takes the compiled one where there are such
+instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sfumato.donation.functions import numpy_evaluation
+from sfumato.donation.functions.keys import PartyKey
+from sfumato.donation.functions.point_function import Payload, PointFunction
+from sfumato.donation.functions.processor import Path, chosen_width
+from sfumato.donation.functions.verification import Checks, VerificationKey, proofs_of
+from sfumato.errors import ProtocolError
+
+__all__ = ["accumulate", "empty_table", "evaluate", "write"]
+
+_NUMBERS = {"u32": np.uint32, "u64": np.uint64}
+
+
+def evaluate(key: PartyKey, *, path: Path = "auto") -> npt.NDArray[Any]:
+    """Return one party's shares of a point function at every position.
+
+    Parameters
+    ----------
+    key
+        A key of a family that is not verifiable; for the others see :func:`accumulate` and
+        :func:`write`.
+    path
+        ``"auto"``, ``"numpy"`` or ``"compiled"``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bits: bytes, eight positions each, lowest bit first (at least one). Numbers: shape
+        (2**domain_bits,). Blocks: bytes of shape (2**domain_bits, 16). Both parties' shares XOR, or
+        add, to the function.
+
+    Raises
+    ------
+    ProtocolError
+        If the family is verifiable.
+    EngineError
+        If the compiled path is asked for on a processor without AES instructions.
+    """
+    function = key.public.function
+    if function.verifiable:
+        raise ProtocolError(
+            f"payload {function.payload!r} is verifiable: add it to a table, with a proof"
+        )
+    kind = _NUMBERS.get(function.payload, np.uint8)
+    table = np.zeros((function.rows, function.row_bytes // np.dtype(kind).itemsize), kind)
+    width = chosen_width(path, function.row_bytes)
+    if width is None:
+        numpy_evaluation.add_rows(key, table)
+    else:
+        from sfumato.donation.functions import compiled_evaluation
+
+        compiled_evaluation.add_rows(key, table, width)
+    if function.payload == "bit":
+        return table.reshape(-1)[: max(1, function.size // 8)]
+    if function.payload == "block":
+        return table.reshape(-1, 16)[: function.size]
+    return table.reshape(-1)[: function.size]
+
+
+def empty_table(function: PointFunction) -> npt.NDArray[Any]:
+    """Return a table of zeros for a verifiable family.
+
+    Counts: numbers of 32 bits of shape (2**domain_bits,). Records: bytes of shape (2**domain_bits,
+    row_bytes); what is beyond a record's length in a row means nothing and must not be sent.
+
+    Raises
+    ------
+    ProtocolError
+        If the family is not verifiable.
+    """
+    if not function.verifiable:
+        raise ProtocolError(f"payload {function.payload!r} has no table: it is not verifiable")
+    return np.zeros(*_table_kind(function))
+
+
+def accumulate(
+    keys: Sequence[PartyKey],
+    table: npt.NDArray[np.uint32],
+    verification_key: VerificationKey,
+    *,
+    remove: bool = False,
+    path: Path = "auto",
+) -> Checks:
+    """Add many donors' counts to one server's share of a histogram, in place.
+
+    Parameters
+    ----------
+    keys
+        One key of each donor, of one family of payload ``"count"`` and one party.
+    table
+        What :func:`empty_table` gives, or what was accumulated so far.
+    verification_key
+        The secret of the two servers.
+    remove
+        Take off what was added by mistake, as for donors whose keys were refused.
+    path
+        ``"auto"``, ``"numpy"`` or ``"compiled"``.
+
+    Returns
+    -------
+    Checks
+        Proofs, and this server's shares of each donor's sum of counts: see
+        :func:`~sfumato.donation.functions.verification.verdicts`.
+
+    Raises
+    ------
+    ProtocolError
+        If keys or table do not fit each other.
+    EngineError
+        If the compiled path is asked for on a processor without AES instructions.
+    """
+    function = _family(keys, "count", table)
+    if function is None:
+        return Checks(np.zeros((0, 32), np.uint8), np.zeros(0, np.uint32))
+    width = chosen_width(path, 16 * 8)
+    if width is None:
+        sums, totals = numpy_evaluation.add_counts(keys, table, verification_key, remove=remove)
+    else:
+        from sfumato.donation.functions import compiled_evaluation
+
+        sums, totals = compiled_evaluation.add_counts(
+            keys, table, verification_key, width, remove=remove
+        )
+    return Checks(proofs_of(keys, sums, verification_key), totals)
+
+
+def write(
+    keys: Sequence[PartyKey],
+    table: npt.NDArray[np.uint8],
+    verification_key: VerificationKey,
+    *,
+    path: Path = "auto",
+) -> Checks:
+    """XOR many donors' records into one server's share of a table of mailboxes, in place.
+
+    To write the same keys again takes them out.
+
+    Parameters
+    ----------
+    keys
+        One key of each donor, of one family of payload ``"record"`` and one party.
+    table
+        What :func:`empty_table` gives, or what was written so far.
+    verification_key
+        The secret of the two servers.
+    path
+        ``"auto"``, ``"numpy"`` or ``"compiled"``.
+
+    Returns
+    -------
+    Checks
+        Proofs, and this server's shares of each donor's record.
+
+    Raises
+    ------
+    ProtocolError
+        If keys or table do not fit each other.
+    EngineError
+        If the compiled path is asked for on a processor without AES instructions.
+    """
+    function = _family(keys, "record", table)
+    if function is None:
+        return Checks(np.zeros((0, 32), np.uint8), np.zeros((0, 0), np.uint8))
+    width = chosen_width(path, function.row_bytes)
+    if width is None:
+        sums, totals = numpy_evaluation.add_records(keys, table, verification_key)
+    else:
+        from sfumato.donation.functions import compiled_evaluation
+
+        sums, totals = compiled_evaluation.add_records(keys, table, verification_key, width)
+    return Checks(proofs_of(keys, sums, verification_key), totals[:, : function.length])
+
+
+def _table_kind(function: PointFunction) -> tuple[tuple[int, ...], type[np.unsignedinteger]]:
+    if function.payload == "count":
+        return (function.rows,), np.uint32
+    return (function.rows, function.row_bytes), np.uint8
+
+
+def _family(
+    keys: Sequence[PartyKey], payload: Payload, table: npt.NDArray[Any]
+) -> PointFunction | None:
+    """Return the family of all keys, or None if there is no key."""
+    if not keys:
+        return None
+    function = keys[0].public.function
+    if function.payload != payload:
+        raise ProtocolError(f"the keys' payload is {function.payload!r}; here it is {payload!r}")
+    if any(key.public.function != function or key.party != keys[0].party for key in keys):
+        raise ProtocolError("the keys are of more than one family or party")
+    shape, kind = _table_kind(function)
+    if table.shape != shape or table.dtype != kind:
+        raise ProtocolError(
+            f"the table has shape {table.shape} and type {table.dtype}; with {function} it has "
+            f"{shape} and {np.dtype(kind)}"
+        )
+    if not (table.flags.c_contiguous and table.flags.writeable):
+        raise ProtocolError("the table is not contiguous or not writeable: pass the array itself")
+    return function
