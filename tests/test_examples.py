@@ -13,7 +13,7 @@ BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = (
     *("schema", "techniques", "criteria", "promises", "evaluation", "audit"),
     *("differential_privacy", "private_synthesis", "python", "model_attacks"),
-    *("guided", "minimization"),
+    *("guided", "minimization", "donation"),
 )
 
 

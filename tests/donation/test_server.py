@@ -16,12 +16,14 @@ from tests.donation.rounds import donations, people, round_task
 from tests.donation.tasks import make_parties
 
 from sfumato.cli.donation_server import server as command
+from sfumato.donation.links import LinkLost
 from sfumato.donation.organisation import Organisation, ServerCard, ServerSettings
 from sfumato.donation.protecting import SigningKey
 from sfumato.donation.rounds import RoundSettings, RoundState, combine_bundles
 from sfumato.donation.rounds.closing import CloseRequest
-from sfumato.donation.server_process import DonationServer
-from sfumato.errors import PlanError, ProtocolError
+from sfumato.donation.rounds.journal import Journal
+from sfumato.donation.server_process import DonationServer, _Meeting
+from sfumato.errors import EngineError, PlanError, ProtocolError
 
 TABLE = people(60)
 OPEN = RoundSettings(qid_open=True, audited=False)
@@ -167,6 +169,9 @@ def test_orders_status_and_bundles(servers):
     # what is not about rounds goes where it went, and all of it is described
     assert ask(made[0], "GET", base).status_code == 200
     assert ask(made[0], "GET", "/v1/health").json() == {"status": "ok"}
+    metrics = ask(made[0], "GET", "/v1/metrics").text
+    assert 'sfumato_donation_round_state{round="0",state="ERASED"} 1' in metrics
+    assert "sfumato_donation_answers_total" in metrics
     interface = ask(made[0], "GET", "/v1/openapi.json").json()
     assert {path.rsplit("/", 1)[1] for path in interface["paths"]} >= {"close", "bundle", "status"}
     assert json.loads(made[0].application._interface) == interface
@@ -183,6 +188,55 @@ def run_to_the_end(processes: Processes, researcher: Any, rows: int = 20) -> Non
     assert released.height == manifest.rows > rows
     joined = released.join(TABLE, on="glucose", suffix=" given")
     assert joined["smoking"].equals(joined["smoking given"], check_names=False)
+
+
+def test_a_release_is_finished_without_a_server_that_is_gone_for_good(tmp_path, monkeypatch):
+    """Server 1 stops after it has signed; server 0 has all signatures; server 2 is gone."""
+    processes = Processes(tmp_path)
+    parties, researcher = round_task()
+    own = processes.prepare_round(parties, rounds=OPEN)
+    base = f"/v1/tasks/{own.task.task_id.hex()}"
+    made = [DonationServer(each) for each in processes.organisations]
+    reports = donations(own, TABLE)
+    append = Journal.append
+
+    def stopped(self: Journal, line: Any) -> None:
+        if "/1/" in str(self._path) and line["state"] == "SAMPLED":
+            made[1].desk.stop()
+            raise EngineError("no space left on the disk")
+        append(self, line)
+
+    body = CloseRequest.sign(processes.researcher, own.task.task_id, 0, int(time.time())).to_json()
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "append", stopped)
+        for server in made:
+            server.ingest.take(reports)
+            server.start()
+            assert ask(server, "POST", f"{base}/close", body).status_code == 202
+        until(made[0], f"{base}/status", lambda status: status["state"] == "ERASED")
+        until(made[1], f"{base}/status", lambda status: "disk" in status.get("error", ""))
+        made[1].stop()
+        made[2].stop()
+    bundle = ask(made[0], "GET", f"{base}/rounds/0/bundle").content
+    monkeypatch.setattr(
+        "sfumato.donation.server_process._Meeting.bundles_of_peers",
+        lambda self, number: [b"nothing", bundle],
+    )
+    monkeypatch.setattr(
+        "sfumato.donation.links.Switchboard.meet", lambda *_: raise_(LinkLost("nobody"))
+    )
+    again = DonationServer(processes.organisations[1])
+    again.start()
+    until(again, f"{base}/status", lambda status: status["state"] == "ERASED")
+    bundles = [bundle, ask(again, "GET", f"{base}/rounds/0/bundle").content]
+    released, manifest = combine_bundles(own.task, bundles, researcher)
+    assert released.height == manifest.rows > 20
+    again.stop()
+    made[0].stop()
+
+
+def raise_(error: Exception) -> Any:
+    raise error
 
 
 @pytest.mark.slow
@@ -206,6 +260,8 @@ def test_three_processes_release_and_survive_kill_9(tmp_path):
             processes.start(index)
             processes.wait_until_up(index)
         run_to_the_end(processes, researcher)
+        meeting: Any = _Meeting(None, processes.organisations[0])
+        assert meeting.bundles_of_peers(0) == processes.bundles((1, 2))
     finally:
         processes.stop()
     assert [each.returncode for each in processes.processes.values()] == [0, 0, 0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.cli.console import Console
+from sfumato.cli.donation_commands import donate
 from sfumato.cli.evaluation_commands import audit, evaluate, intersect
 from sfumato.cli.minimizing_commands import AllowPickle, Model, Train, minimize
 from sfumato.cli.model_commands import evaluate_model
@@ -327,6 +328,7 @@ def anonymize(
 app.command()(minimize)
 app.command()(sample)
 app.command()(assess)
+app.add_typer(donate)
 
 
 @app.command()

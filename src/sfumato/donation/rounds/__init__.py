@@ -10,7 +10,8 @@ from __future__ import annotations
 from sfumato.donation.rounds.bundle import Bundle, combine_bundles, open_bundle
 from sfumato.donation.rounds.function_keys import count_function, count_keys, count_layout
 from sfumato.donation.rounds.manifest import Manifest, SignedManifest
-from sfumato.donation.rounds.round import Round, RoundKeys, RoundSettings
+from sfumato.donation.rounds.round import Round
+from sfumato.donation.rounds.round_settings import RoundKeys, RoundSettings
 from sfumato.donation.rounds.states import Deviation, Interrupted, RoundState, TooFewDonors
 
 __all__ = [

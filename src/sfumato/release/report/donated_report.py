@@ -71,13 +71,13 @@ def _sentences(release: DonatedRelease) -> tuple[str, ...]:
             "organisations. No server saw a record, and none knows which row is whose."
         ),
         (
-            f"The release speaks of {plural(release.classes.height, 'class', 'classes')} of people who "
-            f"look alike; each holds at least {number(task.k)} donors, the smallest "
+            f"The release speaks of {plural(release.classes.height, 'class', 'classes')} of people "
+            f"who look alike; each holds at least {number(task.k)} donors, the smallest "
             f"{number(release.smallest_class)}."
         ),
         (
-            f"Of every class {share(float(task.deletion_share))} were deleted by chance: that a given "
-            f"donor's record is here is certain with at most {share(risk.highest_certainty)}."
+            f"Of every class {share(float(task.deletion_share))} were deleted by chance: that a "
+            f"given donor's record is here is certain with at most {share(risk.highest_certainty)}."
         ),
         (
             f"Quasi-identifiers lost {share(release.loss)} of what they said (normalized certainty "

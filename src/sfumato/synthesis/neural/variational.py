@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VariationalAutoencoder"]
 
+_LEAST_GAP, _MOST_GAP, _GAP_ROWS = 0.1, 2.0, 5_000  # nats; nats times rows
 _CALIBRATING = 20_000  # rows drawn to set the biases
 _STEPS, _LEAST_EPOCHS = 1_400, 20  # of a training whose length is not given
 
@@ -77,6 +78,8 @@ class VariationalAutoencoder(Synthesizer):
     gap
         Training also stops before its rows are likelier than those held out by more than this, on
         average, in nats of a row: what a network knows of its rows alone is what betrays them.
+        None for 5,000 over the rows, but at most 2 and at least 0.1: the more rows an attack
+        has, the smaller is what it finds.
     seed
         Of the training. The same seed and rows give the same model on the same machine and number
         of threads.
@@ -105,7 +108,7 @@ class VariationalAutoencoder(Synthesizer):
     mixture: int = Field(default=10, ge=1, le=200)
     groups: int = Field(default=64, ge=2, le=1000)
     patience: int = Field(default=10, ge=1)
-    gap: float = Field(default=2.0, gt=0)
+    gap: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     cells: int = Field(default=1000, ge=10, le=10_000)
 
@@ -145,8 +148,9 @@ class VariationalAutoencoder(Synthesizer):
             [] if labelled else places,
         )
         aside = held_out_rows(table, schema.person, self.seed)
+        learned_from = int((~aside).sum())
         course = Course.of(
-            int((~aside).sum()),
+            learned_from,
             epochs=self.epochs,
             batch_size=self.batch_size,
             rows_per_epoch=self.rows_per_epoch,
@@ -154,7 +158,7 @@ class VariationalAutoencoder(Synthesizer):
             patience=self.patience,
             steps=_STEPS,
             least_epochs=_LEAST_EPOCHS,
-            gap=self.gap,
+            gap=self.gap or float(np.clip(_GAP_ROWS / learned_from, _LEAST_GAP, _MOST_GAP)),
         )
         learned = learn_variational(
             inputs,

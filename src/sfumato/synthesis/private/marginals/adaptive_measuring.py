@@ -193,10 +193,12 @@ class Adaptive:
             new.append(Measured(pair, groups, noisy / self.rows, deviation / self.rows))
         # from here on the counts are given: only post-processing
         trust = self.trust * self.rows
+        n = int(np.clip(_TIMES * self.rows, *_ROWS))
+        rows, others = (model.sample(n, np.random.default_rng(seed)) for seed in range(2))
         tilts = fitted_tilts(
-            model.sample(int(np.clip(_TIMES * self.rows, *_ROWS)), np.random.default_rng(0)),
+            rows,
+            others,
             self.measured,
-            self.potentials,
             new,
             trust=(trust, _CAUTION * trust),
             steps=self.steps[2],

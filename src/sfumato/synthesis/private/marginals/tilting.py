@@ -7,9 +7,16 @@ pairs' potentials. Rows of the tilted model are had by drawing more of the tree 
 choosing among them by weight.
 
 The fit is that of :mod:`fitting`, from where it ended: its loss with the mean weight of fixed rows
-in place of the sum over all combinations. What was measured within cliques is fitted once more
-along with the new pairs, by further weights: the tree stays as it is, since the fit was estimated
-from its rows.
+in place of the sum over all combinations. What was measured within cliques was fitted already:
+these marginals are held where the tree has them, by further weights, so that the pairs beyond do
+not bend them; the tree stays as it is, since the fit was estimated from its rows.
+
+The drawn rows are an estimate too. A combination that few of them hold is left as the tree has it:
+nothing would hold its weight back, and another draw may well hold it. Of the others the variance of
+their share among the rows is added to that of the noise: where the budget is large, and the noise
+small, it is what limits the fit. Every few steps all that was measured is compared with other rows
+of the tree as they are weighted by then, and the fit ends where the distance is least, which may be
+where it began: beyond, it learns the rows it happened to be given.
 
 References
 ----------
@@ -37,6 +44,10 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 __all__ = ["Tilt", "apart", "chosen_rows", "fitted_tilts"]
+
+_ENOUGH_ROWS = 20  # drawn rows that hold a combination, for its share to be estimated
+_LOOK = 5  # steps from one look at the other rows to the next
+_PATIENCE = 4  # looks without a gain after which it ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +125,8 @@ def chosen_rows(
 
 def fitted_tilts(
     rows: Integers,
+    others: Integers,
     held: Sequence[Measured],
-    potentials: Sequence[Floats],
     new: Sequence[Measured],
     *,
     trust: tuple[float, float],
@@ -126,10 +137,10 @@ def fitted_tilts(
 
     Parameters
     ----------
-    rows
-        Rows of cells that the tree drew, shape (n, columns).
-    held, potentials
-        What was measured within cliques, and what :func:`fitting.fitted` made of it.
+    rows, others
+        Rows of cells that the tree drew, shape (n, columns): to fit on, and to end by.
+    held
+        What was measured within cliques, and :func:`fitting.fitted` has fitted.
     new
         What was measured of pairs that lie in no clique together.
     trust
@@ -145,13 +156,19 @@ def fitted_tilts(
     several = [*held, *new]
     ends = np.cumsum([0, *(one.shares.size for one in several)])
     keys = [_keys(rows, one.columns, one.groups).astype(np.int32) for one in several]
-    aims = np.concatenate([centred(one).ravel() for one in several])
+    drawn = np.concatenate(
+        [
+            np.bincount(key, minlength=one.shares.size)
+            for key, one in zip(keys, several, strict=True)
+        ]
+    )
+    shares = drawn / len(rows)
+    aims = np.concatenate([shares[: ends[len(held)]], *(centred(one).ravel() for one in new)])
     deviations = np.repeat([one.deviation for one in several], np.diff(ends))
     weights = np.repeat([trust[0]] * len(held) + [trust[1]] * len(new), np.diff(ends))
-    ridge = weights * deviations**2
-    first = np.zeros(ends[-1])
-    first[: ends[len(held)]] = np.concatenate([one.ravel() for one in potentials])
+    ridge = weights * (deviations**2 + np.maximum(drawn, 1) / len(rows) ** 2)
     scale = 1 / np.sqrt(np.maximum(aims, deviations) + ridge)
+    held_by_enough = drawn >= _ENOUGH_ROWS
 
     def parts() -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
         for k, key in enumerate(keys):
@@ -169,23 +186,68 @@ def fitted_tilts(
         slope = np.empty_like(moved)
         for part, key in parts():
             slope[part] = np.bincount(key, weights=weight, minlength=part.stop - part.start)
-        theta = first + moved
-        slope += ridge * theta - aims
+        slope += ridge * moved - aims
+        slope *= held_by_enough
         value = float(np.log(total / len(rows)) + highest)
-        return value - float(moved @ aims) + 0.5 * float(ridge @ theta**2), slope * scale
+        return value - float(moved @ aims) + 0.5 * float(ridge @ moved**2), slope * scale
 
-    found = minimize(
+    kept = _ClosestElsewhere(
+        [_keys(others, one.columns, one.groups).astype(np.int32) for one in several],
+        ends,
+        aims,
+    )
+    minimize(
         loss,
         np.zeros(ends[-1]),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": steps, "maxcor": 15, "gtol": tolerance, "ftol": 1e-10},
+        callback=lambda scaled: kept.look(scaled * scale),
     )
-    moved = found.x * scale
+    moved = kept.moved
     return [
         Tilt(one.columns, one.groups, moved[ends[k] : ends[k + 1]].reshape(one.shares.shape))
         for k, one in enumerate(several)
     ]
+
+
+class _ClosestElsewhere:
+    """The potentials under which rows that they are not fitted on come closest to what is known.
+
+    The distance is the total variation of each marginal, in sum.
+    """
+
+    def __init__(
+        self, keys: Sequence[npt.NDArray[np.int32]], ends: Integers, aims: Floats
+    ) -> None:
+        self._keys, self._ends, self._aims = keys, ends, aims
+        self._steps, self._waited = 0, 0
+        self.moved = np.zeros(ends[-1])
+        self._least = self._distance(self.moved)
+
+    def look(self, moved: Floats) -> None:
+        """Take a step into account, and end the fit where the distance no longer falls."""
+        self._steps += 1
+        if self._steps % _LOOK:
+            return
+        distance = self._distance(moved)
+        self._waited += 1
+        if distance < self._least:
+            self._least, self._waited, self.moved = distance, 0, moved
+        if self._waited == _PATIENCE:
+            raise StopIteration
+
+    def _distance(self, moved: Floats) -> float:
+        logs = np.zeros(len(self._keys[0]))
+        for start, end, key in zip(self._ends, self._ends[1:], self._keys, strict=False):
+            logs += moved[start:end][key]
+        weight = np.exp(logs - logs.max())
+        weight /= weight.sum()
+        apart = 0.0
+        for start, end, key in zip(self._ends, self._ends[1:], self._keys, strict=False):
+            share = np.bincount(key, weights=weight, minlength=end - start)
+            apart += float(np.abs(share - self._aims[start:end]).sum()) / 2
+        return apart
 
 
 def _keys(rows: Integers, columns: Sequence[int], groups: Sequence[Integers]) -> Integers:

@@ -1,0 +1,175 @@
+"""One organisation's server as a process: reports by HTTPS, rounds with the others by TLS."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType
+from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+
+from sfumato.donation.links import Switchboard
+from sfumato.donation.organisation import Organisation
+from sfumato.donation.rounds.desk import RoundDesk
+from sfumato.donation.rounds.rounds_endpoints import RoundsApplication
+from sfumato.donation.serving import DonationApplication, Ingest
+from sfumato.donation.serving.running import uvicorn_server
+from sfumato.donation.sharing import Channels, FramedChannels
+from sfumato.donation.storage import open_store
+
+__all__ = ["DonationServer", "run_server"]
+
+_ASK_SECONDS = 10.0
+_GOODBYE_SECONDS = 5.0
+_ROUND_BITS, _ATTEMPT_BITS = 20, 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Meeting:
+    """Meets the two others by the switchboard."""
+
+    switchboard: Switchboard
+    organisation: Organisation
+
+    def __call__(self, number: int, proposal: int) -> tuple[Channels, int]:
+        meeting = self.switchboard.meet(number, proposal)
+        # frames of another round or attempt are refused
+        name = number % (1 << _ROUND_BITS) << _ATTEMPT_BITS
+        name |= meeting.attempt % (1 << _ATTEMPT_BITS)
+        return FramedChannels(meeting.links, name), meeting.attempt
+
+    def wait(self, failures: int) -> None:
+        self.switchboard.wait(failures)
+
+    def bundles_of_peers(self, number: int) -> list[bytes]:
+        task = self.organisation.task
+        found = []
+        for card in self.organisation.cards():
+            if card.index == self.organisation.settings.index:
+                continue
+            context = ssl.create_default_context()
+            context.load_verify_locations(cadata=card.certificate)
+            opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+            url = f"{card.url}/v1/tasks/{task.task_id.hex()}/rounds/{number}/bundle"
+            # what comes is believed for its signatures, not for where it came from
+            with (
+                suppress(OSError, ValueError),
+                opener.open(url, timeout=_ASK_SECONDS) as answer,
+            ):
+                found.append(answer.read())
+        return found
+
+
+class DonationServer:
+    """All that one server runs, but for the HTTP server around it.
+
+    Parameters
+    ----------
+    organisation
+        Its folder, with the task in place.
+
+    Raises
+    ------
+    PlanError
+        If something is missing in the folder.
+    EngineError
+        If a port or the store cannot be used.
+    ProtocolError
+        If keys, cards and task do not fit each other.
+    """
+
+    def __init__(self, organisation: Organisation) -> None:
+        settings = organisation.settings
+        signed = organisation.task
+        task = signed.configuration
+        self._store = open_store(organisation.store, task.task_id, task.n_max)
+        self.ingest = Ingest(
+            signed,
+            settings.index,
+            organisation.envelope,
+            organisation.signer,
+            self._store,
+        )
+        self.switchboard = Switchboard(
+            settings.index,
+            task.task_id,
+            (settings.link_host, settings.link_port),
+            organisation.certificate,
+            organisation.tls_key,
+            organisation.peers(),
+            timeout=settings.timeout_seconds,
+            called=self._called,
+        )
+        self.desk = RoundDesk(
+            self.ingest,
+            organisation.folder / "rounds",
+            organisation.round_keys,
+            settings.rounds,
+            _Meeting(self.switchboard, organisation),
+            closing_key=settings.closing_key,
+            most_attempts=settings.most_attempts,
+        )
+        inner = DonationApplication(self.ingest, settings.limits)
+        self.application = RoundsApplication(inner, self.desk, settings.limits)
+
+    def start(self) -> None:
+        """Begin to work at rounds that were ordered."""
+        self.desk.start()
+
+    def stop(self) -> None:
+        """Let go of ports and store; a round that runs goes on at the next start."""
+        self.desk.stop()
+        self.switchboard.close()
+        self.desk.join(_GOODBYE_SECONDS)
+        self._store.close()
+
+    def _called(self, number: int) -> None:
+        with suppress(AttributeError):  # a call that comes before the desk is there comes again
+            self.desk.called(number)
+
+
+def run_server(folder: str | Path) -> None:
+    """Run a server until the process is told to end.
+
+    Parameters
+    ----------
+    folder
+        Of the organisation.
+
+    Raises
+    ------
+    MissingExtra
+        If uvicorn is not installed.
+    PlanError, EngineError, ProtocolError
+        As :class:`DonationServer`.
+    """
+    organisation = Organisation(folder)
+    settings = organisation.settings
+    logging.getLogger("sfumato.donation").setLevel(logging.INFO)
+    server = DonationServer(organisation)
+    certificate = private_key = None
+    if not settings.plain:
+        certificate = settings.certificate or organisation.certificate
+        private_key = settings.private_key or organisation.tls_key
+    if current_thread() is main_thread():
+        # uvicorn ends in peace and then raises the signal again: that must not skip what follows
+        signal.signal(signal.SIGTERM, _end)
+    try:
+        server.start()
+        uvicorn_server(
+            server.application,
+            settings.host,
+            settings.port,
+            certificate=certificate,
+            private_key=private_key,
+        ).run()
+    finally:
+        server.stop()
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
