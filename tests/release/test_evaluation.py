@@ -122,7 +122,7 @@ def test_an_evaluation_survives_a_file(real, control, tmp_path, quick_reports):
 
 def test_frames_of_other_kinds_can_be_measured(real, control):
     release = anonymize(real, SCHEMA, Clean())
-    plan = EvaluationPlan(risk=RiskPlan(sample=0))
+    plan = EvaluationPlan(attacks=AttackPlan(most=20), risk=RiskPlan(sample=0))
     expected = evaluate(real, release, SCHEMA, control=control, plan=plan)
     given = evaluate(
         real.to_pandas(), release.data.to_pandas(), SCHEMA, control=control.to_arrow(), plan=plan

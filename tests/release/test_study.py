@@ -507,7 +507,8 @@ pressure = { round = 10 }
 age_group = { suppress = true }
 """
     text = text[: text.index('[[release]]\nname = "drawn"')] + more
-    plan_file.write_text(text + "\n[evaluation.learning]\nmodels = ['naive-bayes']\n")
+    learning = "\n[evaluation.learning]\nmodels = ['naive-bayes']\n"
+    plan_file.write_text(text + learning + "[evaluation.attacks]\nmost = 0\n")
     coarser = run(plan_file, tmp_path / "out")["coarser"]
     changes = {change.column: change for change in coarser.changes}
     assert changes["age"].released_as is None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VariationalAutoencoder"]
 
-_LEAST_GAP, _MOST_GAP, _GAP_ROWS = 0.1, 2.0, 5_000  # nats; nats times rows
+_LEAST_GAP, _MOST_GAP, _GAP_ROWS = 0.1, 2.0, 8_000  # nats; nats times rows
 _CALIBRATING = 20_000  # rows drawn to set the biases
 _STEPS, _LEAST_EPOCHS = 1_400, 20  # of a training whose length is not given
 
@@ -78,7 +78,7 @@ class VariationalAutoencoder(Synthesizer):
     gap
         Training also stops before its rows are likelier than those held out by more than this, on
         average, in nats of a row: what a network knows of its rows alone is what betrays them.
-        None for 5,000 over the rows, but at most 2 and at least 0.1: the more rows an attack
+        None for 8,000 over the rows, but at most 2 and at least 0.1: the more rows an attack
         has, the smaller is what it finds.
     seed
         Of the training. The same seed and rows give the same model on the same machine and number

@@ -217,9 +217,7 @@ class _ClosestElsewhere:
     The distance is the total variation of each marginal, in sum.
     """
 
-    def __init__(
-        self, keys: Sequence[npt.NDArray[np.int32]], ends: Integers, aims: Floats
-    ) -> None:
+    def __init__(self, keys: Sequence[npt.NDArray[np.int32]], ends: Integers, aims: Floats) -> None:
         self._keys, self._ends, self._aims = keys, ends, aims
         self._steps, self._waited = 0, 0
         self.moved = np.zeros(ends[-1])
