@@ -345,16 +345,40 @@ def test_tilts_fit_a_tie_that_the_tree_does_not_hold():
     ]
     tree = JunctionTree.of(sizes, [(0,), (1,)])
     assert apart(tree) == [(0, 1)]
-    tables, potentials = fitted(tree, singles, [], trust=0.0, steps=200)
+    tables, _ = fitted(tree, singles, [], trust=0.0, steps=200)
     model = GraphicalModel(tree, tuple(tables))
-    rows = model.sample(40_000, random)
+    rows, others = model.sample(40_000, random), model.sample(40_000, random)
     pair = Measured((0, 1), (fine, fine), joint, 1e-4)
-    tilts = fitted_tilts(rows, singles, potentials, [pair], trust=(0.0, 0.0), steps=200)
+    tilts = fitted_tilts(rows, others, singles, [pair], trust=(0.0, 0.0), steps=200)
     bent = GraphicalModel(tree, tuple(tables), tuple(tilts))
     for even in (True, False):
         drawn = bent.sample(40_000, random, even=even)
         seen = np.bincount(drawn[:, 0] * 3 + drawn[:, 1], minlength=9).reshape(3, 3) / 40_000
         np.testing.assert_allclose(seen, joint, atol=0.01)
+
+
+def test_tilts_do_not_learn_combinations_that_no_row_was_drawn_of():
+    """Nothing would hold their weight back, and the next draw holds some of them."""
+    random = np.random.default_rng(2)
+    several = 60
+    single = 1 / np.arange(1, several + 1) ** 1.5
+    single /= single.sum()
+    fine = np.arange(several)
+    # half of all rows have the same value twice, which the tree of singles seldom draws
+    joint = 0.5 * np.diag(single) + 0.5 * np.outer(single, single)
+    singles = [Measured((one,), (fine,), single, 1e-6) for one in range(2)]
+    tree = JunctionTree.of((several, several), [(0,), (1,)])
+    tables, _ = fitted(tree, singles, [], trust=0.0, steps=200)
+    model = GraphicalModel(tree, tuple(tables))
+    rows, others = model.sample(4_000, random), model.sample(4_000, random)
+    pair = Measured((0, 1), (fine, fine), joint, 1e-6)
+    tilts = fitted_tilts(rows, others, singles, [pair], trust=(1.0, 4.0), steps=100)
+    drawn = GraphicalModel(tree, tuple(tables), tuple(tilts)).sample(40_000, random)
+    for column in range(2):
+        seen = np.bincount(drawn[:, column], minlength=several) / len(drawn)
+        assert np.abs(seen - single).sum() / 2 < 0.05
+    twice = (drawn[:, 0] == drawn[:, 1]).mean()
+    assert twice > np.square(single).sum() + 0.1
 
 
 def test_public_rows_give_the_tree_that_explains_them_best():
