@@ -109,10 +109,16 @@ def test_a_classifier_learns_nothing_from_what_one_server_saw(tmp_path, monkeypa
     chosen: dict[int, np.ndarray] = {}
     start = parties.task.codec.sensitive_block.start
     for number in range(ROUNDS):
-        folder = tmp_path / str(number)
-        views, before, after, records, order = one_round(
-            folder, parties, smokes[number], monkeypatch
-        )
+        records = np.zeros((0, 0))
+        attempt = 0
+        # few mailboxes lose a few records now and then: such a round is held again, anew
+        while len(records) < DONORS:
+            folder = tmp_path / f"{number}-{attempt}"
+            views, before, after, records, order = one_round(
+                folder, parties, smokes[number], monkeypatch
+            )
+            attempt += 1
+            assert attempt < 10
         octets = records[:, start + 1 : start + 3].astype(int)
         donor_of_row = octets[:, 0] * 256 + octets[:, 1]  # glucose: each donor's own
         for donor in range(DONORS):
