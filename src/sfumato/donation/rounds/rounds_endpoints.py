@@ -18,14 +18,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from sfumato.donation.rounds.bundle import BUNDLE_MEDIA_TYPE
 from sfumato.donation.rounds.closing import CloseRequest
 from sfumato.donation.rounds.describing import describe_rounds
 from sfumato.donation.rounds.desk import RoundDesk
 from sfumato.donation.serving import DonationApplication, Limits
+from sfumato.donation.serving.answering import (
+    JSON,
+    TEXT,
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    send_answer,
+)
 from sfumato.donation.serving.description import describe_interface
 from sfumato.donation.serving.limits import AddressLimits
 from sfumato.donation.serving.problems import PROBLEM_MEDIA_TYPE, Problem
@@ -33,13 +40,6 @@ from sfumato.errors import EngineError, ProtocolError
 
 __all__ = ["RoundsApplication"]
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Answer = tuple[int, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
-
-_JSON = b"application/json"
-_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _INTERFACE_PATH = "/v1/openapi.json"
 _METRICS_PATH = "/v1/metrics"
 _LONGEST_ORDER = 4096
@@ -83,19 +83,7 @@ class RoundsApplication:
         if scope["type"] != "http" or not ours:
             await self._inner(scope, receive, send)
             return
-        answer = await self._answer(scope, receive)
-        if answer is None:  # the client has gone
-            return
-        status, media, body, headers = answer
-        start = [
-            (b"content-type", media),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            *headers,
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": start})
-        shown = b"" if scope["method"] == "HEAD" else body
-        await send({"type": "http.response.body", "body": shown})
+        await send_answer(send, scope["method"], await self._answer(scope, receive))
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
         client = scope.get("client")
@@ -147,14 +135,14 @@ class RoundsApplication:
         except ProtocolError as error:
             return self._problem(Problem("order-refused", str(error)))
         status = await loop.run_in_executor(None, self._desk.status, request.round_number)
-        return 202 if new else 200, _JSON, json.dumps(status).encode(), ()
+        return 202 if new else 200, JSON, json.dumps(status).encode(), ()
 
     def _tell(self, path: str) -> Answer:
         if path == _METRICS_PATH:
             text = self._inner.counters.to_text(self._inner.ingest.store.round_number)
-            return 200, _TEXT, (text + self._desk.metrics()).encode(), ()
+            return 200, TEXT, (text + self._desk.metrics()).encode(), ()
         if path == _INTERFACE_PATH:
-            return 200, _JSON, self._interface, ()
+            return 200, JSON, self._interface, ()
         if path == self._status_path:
             return self._tell_status()
         digits, _, rest = path.removeprefix(self._rounds_path).partition("/")
@@ -168,7 +156,7 @@ class RoundsApplication:
                 return self._problem(Problem("not-found", detail))
             status = self._desk.status(number) if not rest else None
             if status is not None:
-                return 200, _JSON, json.dumps(status).encode(), ()
+                return 200, JSON, json.dumps(status).encode(), ()
         return self._problem(Problem("not-found", "there is no such round"))
 
     def _tell_status(self) -> Answer:
@@ -181,7 +169,7 @@ class RoundsApplication:
             "accepting": ingest.accepting,
             "n_min": ingest.task.n_min,
         }
-        return 200, _JSON, json.dumps(values).encode(), ()
+        return 200, JSON, json.dumps(values).encode(), ()
 
     def _problem(self, problem: Problem) -> Answer:
         self._inner.counters.answered(str(problem.code))

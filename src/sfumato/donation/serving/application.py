@@ -16,12 +16,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sfumato.donation.messages import Refusal
 from sfumato.donation.messages.receipt import RECEIPT_MEDIA_TYPE
 from sfumato.donation.messages.report import MEDIA_TYPE
+from sfumato.donation.serving.answering import (
+    JSON,
+    TEXT,
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    send_answer,
+)
 from sfumato.donation.serving.counters import Counters, in_hundreds
 from sfumato.donation.serving.description import describe_interface
 from sfumato.donation.serving.group_commit import GroupCommit, StoreBusy
@@ -33,13 +41,6 @@ from sfumato.errors import EngineError
 
 __all__ = ["DonationApplication"]
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Answer = tuple[int, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
-
-_JSON = b"application/json"
-_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _RECEIPT = RECEIPT_MEDIA_TYPE.encode()
 _REPORT = MEDIA_TYPE.encode()
 _ID_DIGITS = 32
@@ -80,19 +81,7 @@ class DonationApplication:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        answer = await self._answer(scope, receive)
-        if answer is None:  # the client has gone
-            return
-        status, media, body, headers = answer
-        start = [
-            (b"content-type", media),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            *headers,
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": start})
-        shown = b"" if scope["method"] == "HEAD" else body
-        await send({"type": "http.response.body", "body": shown})
+        await send_answer(send, scope["method"], await self._answer(scope, receive))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -193,7 +182,7 @@ class DonationApplication:
             f"{self._task_path}/status": self._tell_status,
             "/v1/health": self._tell_health,
             "/v1/metrics": self._tell_metrics,
-            "/v1/openapi.json": lambda: (200, _JSON, self._interface, ()),
+            "/v1/openapi.json": lambda: (200, JSON, self._interface, ()),
         }
         tell = known.get(path)
         code = path.removeprefix(_PROBLEM_PATH) if path.startswith(_PROBLEM_PATH) else ""
@@ -203,7 +192,7 @@ class DonationApplication:
             return self._problem(_wrong_method("GET, HEAD"))
         if tell is None:
             status, title = PROBLEMS[code]
-            return 200, _JSON, _json({"code": str(code), "status": status, "title": title}), ()
+            return 200, JSON, _json({"code": str(code), "status": status, "title": title}), ()
         try:
             # the store is asked, and may be busy with a group
             return await asyncio.get_running_loop().run_in_executor(None, tell)
@@ -212,7 +201,7 @@ class DonationApplication:
             return self._problem(Problem("store-unavailable", "the server's store refuses", retry))
 
     def _tell_task(self) -> Answer:
-        return 200, _JSON, self._signed, ()
+        return 200, JSON, self._signed, ()
 
     def _tell_status(self) -> Answer:
         ingest = self.ingest
@@ -225,16 +214,16 @@ class DonationApplication:
             "donations": in_hundreds(ingest.store.count(round_number)),
             "n_min": ingest.task.n_min,
         }
-        return 200, _JSON, _json(values), ()
+        return 200, JSON, _json(values), ()
 
     def _tell_health(self) -> Answer:
         if self.counters.healthy:
-            return 200, _JSON, _json({"status": "ok"}), ()
+            return 200, JSON, _json({"status": "ok"}), ()
         return self._problem(Problem("store-unavailable", "the store refused the last reports"))
 
     def _tell_metrics(self) -> Answer:
         text = self.counters.to_text(self.ingest.store.round_number)
-        return 200, _TEXT, text.encode(), ()
+        return 200, TEXT, text.encode(), ()
 
     def _problem(self, problem: Problem) -> Answer:
         self.counters.answered(str(problem.code))
