@@ -29,7 +29,7 @@ from sfumato.donation.functions import (
 from sfumato.donation.functions.fixed_key_hash import fixed_keys
 from sfumato.donation.functions.generation import RANDOMNESS_BYTES
 from sfumato.donation.functions.processor import widths
-from sfumato.donation.functions.verification import proofs_of
+from sfumato.donation.functions.verification import digest_of_labels, proofs_of
 from sfumato.errors import EngineError, ProtocolError
 
 VERIFICATION_KEY = VerificationKey(bytes(range(32)))
@@ -184,7 +184,12 @@ def test_a_proof_is_the_compression_of_corrected_tags():
             first = (flat[place] + stream[place]) % 2**32
             total += first * ((flat[place + 1] + stream[place + 1]) % 2**32)
         sums.append(total % 2**64)
-    expected = proofs_of([key], np.array([sums], np.uint64), VERIFICATION_KEY)
+    expected = proofs_of(
+        [key],
+        np.array([sums], np.uint64),
+        [digest_of_labels(np.zeros((0, 2), np.uint64))],
+        VERIFICATION_KEY,
+    )
     for path in ("numpy", "auto"):
         checks = write([key], empty_table(function), VERIFICATION_KEY, path=path)
         assert np.array_equal(checks.proofs, expected)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sfumato.donation.functions.fixed_key_hash import Words, fixed_keys, substitution_table
 from sfumato.donation.functions.keys import Corrections, PartyKey, corrections_of
+from sfumato.donation.functions.point_function import PointFunction
 from sfumato.donation.functions.tree_kernels import (
     SLOT,
     SPARE,
@@ -23,7 +24,7 @@ from sfumato.donation.functions.tree_kernels import (
     expand_tops,
     record_subtrees,
 )
-from sfumato.donation.functions.verification import PASSES, VerificationKey
+from sfumato.donation.functions.verification import PASSES, VerificationKey, digest_of_labels
 
 __all__ = ["add_counts", "add_records", "add_rows"]
 
@@ -72,14 +73,16 @@ def add_records(
     table: npt.NDArray[np.uint8],
     verification_key: VerificationKey,
     width: int,
-) -> tuple[Words, npt.NDArray[np.uint8]]:
+) -> tuple[Words, npt.NDArray[np.uint8], list[bytes]]:
     """XOR records into a table; see the other path."""
     function = keys[0].public.function
     sums = np.zeros((len(keys), PASSES, 8), np.uint64)
     totals = np.zeros((len(keys), function.row_bytes), np.uint8)
-    words = verification_key.words(function.rows)
+    words = verification_key.words(len(table))
+    beyond: list[bytes] = []
     for some in _batches(keys):
         batch = _batch(keys[some], width)
+        beyond += _digests_beyond(batch, function, len(table))
         record_subtrees(
             batch.tops,
             batch.below,
@@ -94,7 +97,7 @@ def add_records(
             _PASSES,
             (0,) * width,
         )
-    return sums.sum(axis=2), totals
+    return sums.sum(axis=2), totals, beyond
 
 
 def add_counts(
@@ -104,15 +107,17 @@ def add_counts(
     width: int,
     *,
     remove: bool,
-) -> tuple[Words, npt.NDArray[np.uint32]]:
+) -> tuple[Words, npt.NDArray[np.uint32], list[bytes]]:
     """Add counts to a table; see the other path."""
     function = keys[0].public.function
     sums = np.zeros((len(keys), PASSES, 8), np.uint64)
     totals = np.zeros((len(keys), 8), np.uint32)
-    words = verification_key.words(function.rows)
+    words = verification_key.words(len(table))
+    beyond: list[bytes] = []
     parties = np.array([key.party for key in keys], np.uint64)
     for some in _batches(keys):
         batch = _batch(keys[some], width)
+        beyond += _digests_beyond(batch, function, len(table))
         numbers = batch.corrections.rows.view("<u4")[:, 0].astype(np.uint64)
         count_subtrees(
             batch.tops,
@@ -129,7 +134,7 @@ def add_counts(
             _PASSES,
             (0,) * width,
         )
-    return sums.sum(axis=2), totals.sum(axis=1, dtype=np.uint32)
+    return sums.sum(axis=2), totals.sum(axis=1, dtype=np.uint32), beyond
 
 
 def _batches(keys: Sequence[PartyKey]) -> list[slice]:
@@ -153,6 +158,11 @@ def _batch(keys: Sequence[PartyKey], width: int) -> _Batch:
     expand_tops(roots, corrections.levels, schedules, function.top, tops, (0,) * width)
     below = np.ascontiguousarray(corrections.levels[:, function.top :])
     return _Batch(schedules, corrections, tops, below)
+
+
+def _digests_beyond(batch: _Batch, function: PointFunction, rows: int) -> list[bytes]:
+    below = rows // function.subtree_rows
+    return [digest_of_labels(tops[below : 1 << function.top]) for tops in batch.tops]
 
 
 def _padded(table: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -25,7 +25,9 @@ __all__ = ["accumulate", "empty_table", "evaluate", "write"]
 _NUMBERS = {"u32": np.uint32, "u64": np.uint64}
 
 
-def evaluate(key: PartyKey, *, path: Path = "auto") -> npt.NDArray[Any]:
+def evaluate(
+    key: PartyKey, *, out: npt.NDArray[Any] | None = None, path: Path = "auto"
+) -> npt.NDArray[Any]:
     """Return one party's shares of a point function at every position.
 
     Parameters
@@ -33,6 +35,9 @@ def evaluate(key: PartyKey, *, path: Path = "auto") -> npt.NDArray[Any]:
     key
         A key of a family that is not verifiable; for the others see :func:`accumulate` and
         :func:`write`.
+    out
+        What an earlier call for the same family gave, to be overwritten: fresh memory costs about
+        as much time again as the evaluation.
     path
         ``"auto"``, ``"numpy"`` or ``"compiled"``.
 
@@ -46,7 +51,7 @@ def evaluate(key: PartyKey, *, path: Path = "auto") -> npt.NDArray[Any]:
     Raises
     ------
     ProtocolError
-        If the family is verifiable.
+        If the family is verifiable, or `out` is of another one.
     EngineError
         If the compiled path is asked for on a processor without AES instructions.
     """
@@ -56,7 +61,8 @@ def evaluate(key: PartyKey, *, path: Path = "auto") -> npt.NDArray[Any]:
             f"payload {function.payload!r} is verifiable: add it to a table, with a proof"
         )
     kind = _NUMBERS.get(function.payload, np.uint8)
-    table = np.zeros((function.rows, function.row_bytes // np.dtype(kind).itemsize), kind)
+    shape = (function.rows, function.row_bytes // np.dtype(kind).itemsize)
+    table = np.zeros(shape, kind) if out is None else _emptied(out, shape, np.dtype(kind))
     width = chosen_width(path, function.row_bytes)
     if width is None:
         numpy_evaluation.add_rows(key, table)
@@ -71,20 +77,36 @@ def evaluate(key: PartyKey, *, path: Path = "auto") -> npt.NDArray[Any]:
     return table.reshape(-1)[: function.size]
 
 
-def empty_table(function: PointFunction) -> npt.NDArray[Any]:
+def empty_table(function: PointFunction, positions: int | None = None) -> npt.NDArray[Any]:
     """Return a table of zeros for a verifiable family.
 
-    Counts: numbers of 32 bits of shape (2**domain_bits,). Records: bytes of shape (2**domain_bits,
-    row_bytes); what is beyond a record's length in a row means nothing and must not be sent.
+    Parameters
+    ----------
+    function
+        The family.
+    positions
+        How many positions are in use, 1 to 2**domain_bits, if not all. The table has some more at
+        most; what is beyond costs no time, and a key whose point is there is refused.
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts: numbers of 32 bits of shape (rows,). Records: bytes of shape (rows, row_bytes); what
+        is beyond a record's length in a row means nothing and must not be sent.
 
     Raises
     ------
     ProtocolError
-        If the family is not verifiable.
+        If the family is not verifiable, or has fewer positions.
     """
     if not function.verifiable:
         raise ProtocolError(f"payload {function.payload!r} has no table: it is not verifiable")
-    return np.zeros(*_table_kind(function))
+    used = function.size if positions is None else positions
+    if not 1 <= used <= function.size:
+        raise ProtocolError(f"positions is {used}; the domain has {function.size}")
+    rows = -(-used // function.subtree_rows) * function.subtree_rows
+    shape, kind = _table_kind(function)
+    return np.zeros((rows, *shape), kind)
 
 
 def accumulate(
@@ -128,14 +150,13 @@ def accumulate(
         return Checks(np.zeros((0, 32), np.uint8), np.zeros(0, np.uint32))
     width = chosen_width(path, 16 * 8)
     if width is None:
-        sums, totals = numpy_evaluation.add_counts(keys, table, verification_key, remove=remove)
+        found = numpy_evaluation.add_counts(keys, table, verification_key, remove=remove)
     else:
         from sfumato.donation.functions import compiled_evaluation
 
-        sums, totals = compiled_evaluation.add_counts(
-            keys, table, verification_key, width, remove=remove
-        )
-    return Checks(proofs_of(keys, sums, verification_key), totals)
+        found = compiled_evaluation.add_counts(keys, table, verification_key, width, remove=remove)
+    sums, totals, beyond = found
+    return Checks(proofs_of(keys, sums, beyond, verification_key), totals)
 
 
 def write(
@@ -177,18 +198,29 @@ def write(
         return Checks(np.zeros((0, 32), np.uint8), np.zeros((0, 0), np.uint8))
     width = chosen_width(path, function.row_bytes)
     if width is None:
-        sums, totals = numpy_evaluation.add_records(keys, table, verification_key)
+        found = numpy_evaluation.add_records(keys, table, verification_key)
     else:
         from sfumato.donation.functions import compiled_evaluation
 
-        sums, totals = compiled_evaluation.add_records(keys, table, verification_key, width)
-    return Checks(proofs_of(keys, sums, verification_key), totals[:, : function.length])
+        found = compiled_evaluation.add_records(keys, table, verification_key, width)
+    sums, totals, beyond = found
+    return Checks(proofs_of(keys, sums, beyond, verification_key), totals[:, : function.length])
 
 
 def _table_kind(function: PointFunction) -> tuple[tuple[int, ...], type[np.unsignedinteger]]:
-    if function.payload == "count":
-        return (function.rows,), np.uint32
-    return (function.rows, function.row_bytes), np.uint8
+    """Return the shape of a row and the type of a table."""
+    return ((), np.uint32) if function.payload == "count" else ((function.row_bytes,), np.uint8)
+
+
+def _emptied(
+    out: npt.NDArray[Any], shape: tuple[int, int], kind: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    """Return the table that an earlier result is a view of, all zeros."""
+    table = out.base if isinstance(out.base, np.ndarray) else out
+    if table.shape != shape or table.dtype != kind or not table.flags.writeable:
+        raise ProtocolError("out is no result of an earlier evaluation of the same family")
+    table.fill(0)
+    return table
 
 
 def _family(
@@ -203,10 +235,13 @@ def _family(
     if any(key.public.function != function or key.party != keys[0].party for key in keys):
         raise ProtocolError("the keys are of more than one family or party")
     shape, kind = _table_kind(function)
-    if table.shape != shape or table.dtype != kind:
+    rows = len(table)
+    fitting = 0 < rows <= function.rows and rows % function.subtree_rows == 0
+    if not fitting or table.shape[1:] != shape or table.dtype != kind:
         raise ProtocolError(
             f"the table has shape {table.shape} and type {table.dtype}; with {function} it has "
-            f"{shape} and {np.dtype(kind)}"
+            f"{(function.rows, *shape)}, or a multiple of {function.subtree_rows} rows less, and "
+            f"{np.dtype(kind)}"
         )
     if not (table.flags.c_contiguous and table.flags.writeable):
         raise ProtocolError("the table is not contiguous or not writeable: pass the array itself")

@@ -24,7 +24,12 @@ from sfumato.donation.functions.fixed_key_hash import (
     sigma,
 )
 from sfumato.donation.functions.keys import PartyKey, corrections_of
-from sfumato.donation.functions.verification import PASSES, VerificationKey, compress
+from sfumato.donation.functions.verification import (
+    PASSES,
+    VerificationKey,
+    compress,
+    digest_of_labels,
+)
 
 __all__ = ["add_counts", "add_records", "add_rows"]
 
@@ -40,7 +45,7 @@ def add_rows(key: PartyKey, table: npt.NDArray[Any]) -> None:
     """
     hashes = _hashes(key)
     correction = corrections_of([key.public]).rows[0].view(table.dtype)
-    for first, labels in _labels(key, hashes[CHILDREN]):
+    for first, labels in _labels(key, hashes[CHILDREN], len(table)):
         for start, part in _pieces(labels, first, key.public.function.row_bytes):
             rows = _rows(part, hashes[ROW], table.dtype, table.shape[1])
             masked = correction & control_masks(part).astype(table.dtype)
@@ -56,16 +61,21 @@ def add_rows(key: PartyKey, table: npt.NDArray[Any]) -> None:
 
 def add_records(
     keys: Sequence[PartyKey], table: npt.NDArray[np.uint8], verification_key: VerificationKey
-) -> tuple[Words, npt.NDArray[np.uint8]]:
-    """XOR records into a table of shape (rows, row_bytes); return sums of tags, and totals."""
+) -> tuple[Words, npt.NDArray[np.uint8], list[bytes]]:
+    """XOR records into a table of shape (rows, row_bytes).
+
+    Returns sums of tags, totals, and digests of the subtrees beyond the table.
+    """
     function = keys[0].public.function
     corrections = corrections_of([key.public for key in keys])
     sums = np.zeros((len(keys), PASSES), np.uint64)
     totals = np.zeros((len(keys), function.row_bytes), np.uint8)
-    words = verification_key.words(function.rows)
+    words = verification_key.words(len(table))
+    beyond = []
     for index, key in enumerate(keys):
         hashes = _hashes(key)
-        for first, labels in _labels(key, hashes[CHILDREN]):
+        beyond.append(_digest_beyond(key, hashes[CHILDREN], len(table)))
+        for first, labels in _labels(key, hashes[CHILDREN], len(table)):
             halves = _tags(labels, hashes)
             _add_tags(labels, halves, first, corrections.check[index], words, sums[index])
             for start, part in _pieces(labels, first, function.row_bytes):
@@ -73,7 +83,7 @@ def add_records(
                 rows ^= corrections.rows[index] & control_masks(part).astype(np.uint8)
                 table[start : start + len(part)] ^= rows
                 totals[index] ^= np.bitwise_xor.reduce(rows, axis=0)
-    return sums, totals
+    return sums, totals, beyond
 
 
 def add_counts(
@@ -82,18 +92,19 @@ def add_counts(
     verification_key: VerificationKey,
     *,
     remove: bool,
-) -> tuple[Words, npt.NDArray[np.uint32]]:
-    """Add counts to a table of shape (rows,); return sums of tags, and totals."""
-    function = keys[0].public.function
+) -> tuple[Words, npt.NDArray[np.uint32], list[bytes]]:
+    """Add counts to a table of shape (rows,); return the same."""
     corrections = corrections_of([key.public for key in keys])
     sums = np.zeros((len(keys), PASSES), np.uint64)
     totals = np.zeros(len(keys), np.uint32)
-    words = verification_key.words(function.rows)
+    words = verification_key.words(len(table))
+    beyond = []
     for index, key in enumerate(keys):
         hashes = _hashes(key)
+        beyond.append(_digest_beyond(key, hashes[CHILDREN], len(table)))
         negative = key.party == 1
         correction = corrections.rows[index].view(np.uint32)
-        for first, labels in _labels(key, hashes[CHILDREN]):
+        for first, labels in _labels(key, hashes[CHILDREN], len(table)):
             halves = _tags(labels, hashes)
             numbers = (halves[0][:, 0] & _NUMBER).astype(np.uint32)
             numbers += correction & control_masks(labels)[:, 0].astype(np.uint32)
@@ -107,24 +118,34 @@ def add_counts(
                 target -= numbers
             else:
                 target += numbers
-    return sums, totals
+    return sums, totals, beyond
 
 
 def _hashes(key: PartyKey) -> list[FixedKeyHash]:
     return [FixedKeyHash(part) for part in fixed_keys(key.public.function, key.public.nonce)]
 
 
-def _labels(key: PartyKey, children: FixedKeyHash) -> Iterator[tuple[int, Words]]:
-    """Yield all last labels in the order of their rows, with the first one's row."""
-    function = key.public.function
+def _roots(key: PartyKey, children: FixedKeyHash) -> Words:
     levels = corrections_of([key.public]).levels[0]
     root = np.frombuffer(key.secret, "<u8").astype(np.uint64).reshape(1, 2)
-    tops = _expand(root, levels[: function.top], children)
-    height = function.depth - function.top
+    return _expand(root, levels[: key.public.function.top], children)
+
+
+def _digest_beyond(key: PartyKey, children: FixedKeyHash, rows: int) -> bytes:
+    below = rows // key.public.function.subtree_rows
+    return digest_of_labels(_roots(key, children)[below:])
+
+
+def _labels(key: PartyKey, children: FixedKeyHash, rows: int) -> Iterator[tuple[int, Words]]:
+    """Yield the last labels of the first rows in their order, with the first one's row."""
+    function = key.public.function
+    levels = corrections_of([key.public]).levels[0]
+    tops = _roots(key, children)[: rows // function.subtree_rows]
     for start in range(0, len(tops), _SUBTREES):
         some = tops[start : start + _SUBTREES]
         labels = _expand(some, levels[function.top :], children).reshape(-1, len(some), 2)
-        yield start << height, np.ascontiguousarray(labels.swapaxes(0, 1)).reshape(-1, 2)
+        first = start * function.subtree_rows
+        yield first, np.ascontiguousarray(labels.swapaxes(0, 1)).reshape(-1, 2)
 
 
 def _expand(labels: Words, levels: Words, children: FixedKeyHash) -> Words:

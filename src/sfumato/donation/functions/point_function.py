@@ -110,6 +110,11 @@ class PointFunction:
         return 1 << self.depth
 
     @property
+    def subtree_rows(self) -> int:
+        """Labels of the last level in one subtree."""
+        return 1 << (self.depth - self.top)
+
+    @property
     def payload_bytes(self) -> int:
         """Bytes of the correction of a row: those of the row, without its padding.
 

@@ -33,6 +33,9 @@ Array = npt.NDArray[Any]
 Width = tuple[int, ...]
 
 SPARE = 4 * GROUP
+_TOGETHER = 8
+_PIECE_BYTES = 1 << 14
+_PIECE_COUNTS = 1 << 8
 _BLOCK = np.uintp(16)
 _HALF_TAG = np.uintp(16)
 
@@ -113,7 +116,7 @@ def record_subtrees(
     Parameters
     ----------
     tops
-        Roots of subtrees, (keys, subtrees + SPARE, 2).
+        Roots of all subtrees, (keys, subtrees + SPARE, 2); as many are gone down as the table has.
     levels
         Corrections below them, (keys, height, 2).
     schedules
@@ -132,45 +135,56 @@ def record_subtrees(
         Tuples whose lengths say how many passes, and blocks of a vector.
     """
     height = levels.shape[1]
-    labels = np.empty((2**height + SPARE, 2), np.uint64)
+    labels = np.empty((_TOGETHER, 2**height + SPARE, 2), np.uint64)
     room = np.empty((GROUP, 3, SLOT), np.uint8)
     prepared = np.uintp(room.ctypes.data)
     stride = np.uintp(table.shape[1] * table.itemsize)
     step = np.uintp(16 * len(width))
     vectors = (table.shape[1] * table.itemsize) // (16 * len(width))
     half_words = np.uintp(4 * (len(words) - 32)) if len(words) > 0 else np.uintp(0)
-    for subtree in range(tops.shape[1] - SPARE):
-        for key in range(len(tops)):
-            labels[0] = tops[key, subtree]
-            count = _descend(labels, levels[key], schedules[key, 0], width)
-            schedule = np.uintp(schedules[key, 1].ctypes.data)
-            first = np.uintp(schedules[key, 2].ctypes.data)
-            second = np.uintp(schedules[key, 3].ctypes.data)
-            check, compressed = np.uintp(checks[key].ctypes.data), np.uintp(sums[key].ctypes.data)
-            correction, total = np.uintp(rows[key].ctypes.data), np.uintp(totals[key].ctypes.data)
-            for start in range(0, count, GROUP):
-                row = np.uintp(subtree * count + start)
-                at = np.uintp(labels.ctypes.data) + _BLOCK * np.uintp(start)
-                target = np.uintp(table.ctypes.data) + stride * row
-                if len(words) > 0:
-                    word = np.uintp(words.ctypes.data) + _HALF_TAG * row
-                    other = word + half_words
-                    add_tags(at, first, second, check, word, other, compressed, passes, width)
-                prepare(at, schedule, prepared, width)
-                for vector in range(vectors):
-                    offset = step * np.uintp(vector)
-                    add_row_column(
-                        prepared,
-                        schedule,
-                        np.uintp(vector * len(width)),
-                        correction + offset,
-                        np.uintp(negative),
-                        target + offset,
-                        stride,
-                        total + offset,
-                        table,
-                        width,
-                    )
+    count = 2**height
+    piece = GROUP * max(1, _PIECE_BYTES // (GROUP * table.shape[1] * table.itemsize))
+    for subtree in range(min(tops.shape[1] - SPARE, len(table) // count)):
+        for first_key in range(0, len(tops), _TOGETHER):
+            together = min(_TOGETHER, len(tops) - first_key)
+            for place in range(together):
+                key = first_key + place
+                labels[place, 0] = tops[key, subtree]
+                _descend(labels[place], levels[key], schedules[key, 0], width)
+            for turn in range(together * -(-count // piece)):
+                # All keys for some rows, then the next rows.
+                place, begin = turn % together, piece * (turn // together)
+                key = first_key + place
+                schedule = np.uintp(schedules[key, 1].ctypes.data)
+                first = np.uintp(schedules[key, 2].ctypes.data)
+                second = np.uintp(schedules[key, 3].ctypes.data)
+                check = np.uintp(checks[key].ctypes.data)
+                compressed = np.uintp(sums[key].ctypes.data)
+                correction = np.uintp(rows[key].ctypes.data)
+                total = np.uintp(totals[key].ctypes.data)
+                for start in range(begin, min(begin + piece, count), GROUP):
+                    row = np.uintp(subtree * count + start)
+                    at = np.uintp(labels[place].ctypes.data) + _BLOCK * np.uintp(start)
+                    target = np.uintp(table.ctypes.data) + stride * row
+                    if len(words) > 0:
+                        word = np.uintp(words.ctypes.data) + _HALF_TAG * row
+                        other = word + half_words
+                        add_tags(at, first, second, check, word, other, compressed, passes, width)
+                    prepare(at, schedule, prepared, width)
+                    for vector in range(vectors):
+                        offset = step * np.uintp(vector)
+                        add_row_column(
+                            prepared,
+                            schedule,
+                            np.uintp(vector * len(width)),
+                            correction + offset,
+                            np.uintp(negative),
+                            target + offset,
+                            stride,
+                            total + offset,
+                            table,
+                            width,
+                        )
 
 
 @njit(cache=True)
@@ -196,32 +210,38 @@ def count_subtrees(
     bits.
     """
     height = levels.shape[1]
-    labels = np.empty((2**height + SPARE, 2), np.uint64)
+    labels = np.empty((_TOGETHER, 2**height + SPARE, 2), np.uint64)
     half_words = np.uintp(4 * (len(words) - 32))
-    for subtree in range(tops.shape[1] - SPARE):
-        for key in range(len(tops)):
-            labels[0] = tops[key, subtree]
-            count = _descend(labels, levels[key], schedules[key, 0], width)
-            first, second = (
-                np.uintp(schedules[key, 2].ctypes.data),
-                np.uintp(schedules[key, 3].ctypes.data),
-            )
-            for start in range(0, count, GROUP):
-                row = np.uintp(subtree * count + start)
-                word = np.uintp(words.ctypes.data) + _HALF_TAG * row
-                add_counts(
-                    np.uintp(labels.ctypes.data) + _BLOCK * np.uintp(start),
-                    first,
-                    second,
-                    np.uintp(checks[key].ctypes.data),
-                    word,
-                    word + half_words,
-                    np.uintp(sums[key].ctypes.data),
-                    np.uintp(numbers[key]),
-                    np.uintp(negatives[key]),
-                    np.uintp(remove),
-                    np.uintp(table.ctypes.data) + np.uintp(4) * row,
-                    np.uintp(totals[key].ctypes.data),
-                    passes,
-                    width,
-                )
+    count = 2**height
+    piece = min(count, _PIECE_COUNTS)
+    for subtree in range(min(tops.shape[1] - SPARE, len(table) // count)):
+        for first_key in range(0, len(tops), _TOGETHER):
+            together = min(_TOGETHER, len(tops) - first_key)
+            for place in range(together):
+                key = first_key + place
+                labels[place, 0] = tops[key, subtree]
+                _descend(labels[place], levels[key], schedules[key, 0], width)
+            for turn in range(together * (count // piece)):
+                place, begin = turn % together, piece * (turn // together)
+                key = first_key + place
+                first = np.uintp(schedules[key, 2].ctypes.data)
+                second = np.uintp(schedules[key, 3].ctypes.data)
+                for start in range(begin, begin + piece, GROUP):
+                    row = np.uintp(subtree * count + start)
+                    word = np.uintp(words.ctypes.data) + _HALF_TAG * row
+                    add_counts(
+                        np.uintp(labels[place].ctypes.data) + _BLOCK * np.uintp(start),
+                        first,
+                        second,
+                        np.uintp(checks[key].ctypes.data),
+                        word,
+                        word + half_words,
+                        np.uintp(sums[key].ctypes.data),
+                        np.uintp(numbers[key]),
+                        np.uintp(negatives[key]),
+                        np.uintp(remove),
+                        np.uintp(table.ctypes.data) + np.uintp(4) * row,
+                        np.uintp(totals[key].ctypes.data),
+                        passes,
+                        width,
+                    )

@@ -36,6 +36,10 @@ most `q**4 / 2**b`, `b` = 256 (224 for counts, whose number takes 32 bits of the
 spends 2**48 AES evaluations gets by with at most 2**-64 (2**-32); the best attack known on 2
 (Wagner, *A Generalized Birthday Problem*, CRYPTO 2002) takes 2**85 (2**75) time and as much memory.
 
+**A table of fewer rows than the domain.** Of subtrees whose rows are all beyond the table only the
+root is compared, by a hash of its label: their difference must be 0. Then 3 holds with these roots
+in place of their rows, and 4: exactly one row differs, in the table.
+
 **Sum check.** Both parties also return the sum of their outputs on the whole domain, which are
 shares of the payload. For a count these must add to one; with 4, the donor added one to one cell.
 Shares of records' payloads show without opening anything whether several tables were sent the same
@@ -62,7 +66,15 @@ from sfumato.donation.functions.fixed_key_hash import Words
 from sfumato.donation.functions.keys import PartyKey
 from sfumato.errors import ProtocolError
 
-__all__ = ["PASSES", "Checks", "VerificationKey", "compress", "proofs_of", "verdicts"]
+__all__ = [
+    "PASSES",
+    "Checks",
+    "VerificationKey",
+    "compress",
+    "digest_of_labels",
+    "proofs_of",
+    "verdicts",
+]
 
 PASSES = 2
 PROOF_BYTES = 32
@@ -153,17 +165,25 @@ def compress(halves: Words, first_row: int, half: int, words: Words) -> Words:
     return sums
 
 
+def digest_of_labels(labels: Words) -> bytes:
+    """Return a hash of labels of shape (n, 2)."""
+    return blake2b(labels.tobytes(), digest_size=PROOF_BYTES, person=b"sfumato labels").digest()
+
+
 def proofs_of(
-    keys: Sequence[PartyKey], sums: Words, verification_key: VerificationKey
+    keys: Sequence[PartyKey],
+    sums: Words,
+    beyond: Sequence[bytes],
+    verification_key: VerificationKey,
 ) -> npt.NDArray[np.uint8]:
-    """Return the proofs: compressed tags, bound to each report's nonce and public share."""
+    """Return the proofs: compressed tags and what is beyond, bound to nonce and public share."""
     proofs = bytearray()
-    for key, words in zip(keys, sums, strict=True):
+    for key, words, labels in zip(keys, sums, beyond, strict=True):
         state = blake2b(
             key=verification_key.secret, digest_size=PROOF_BYTES, person=b"sfumato proof"
         )
         nonce = key.public.nonce
-        state.update(bytes((len(nonce),)) + nonce + key.public.encoded + words.tobytes())
+        state.update(bytes((len(nonce),)) + nonce + key.public.encoded + words.tobytes() + labels)
         proofs += state.digest()
     return np.frombuffer(bytes(proofs), np.uint8).reshape(len(keys), PROOF_BYTES)
 

@@ -117,7 +117,7 @@ def _count(
     if party.index < 2:
         nonces = [nonce_of(s.task_id, s.report_id, 0) for s in reports]
         keys = read_keys(function, nonces, party.index, [s.histogram_key for s in reports])
-    counted = check_counts(party, function, keys, len(reports), key)
+    counted = check_counts(party, function, keys, len(reports), task.codec.n_cells, key)
     return counted.accepted, counted.table
 
 

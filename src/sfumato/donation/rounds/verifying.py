@@ -117,6 +117,7 @@ def check_counts(
     function: PointFunction,
     keys: Sequence[PartyKey | None],
     count: int,
+    cells: int,
     verification_key: VerificationKey,
 ) -> CountedKeys:
     """Add up the histogram of all reports that hold exactly one vote.
@@ -131,6 +132,8 @@ def check_counts(
         One for each report at servers 0 and 1, None for a malformed one; none at server 2.
     count
         How many reports there are.
+    cells
+        How many cells the histogram has; a vote beyond them is none.
     verification_key
         The opened key.
 
@@ -142,7 +145,7 @@ def check_counts(
     if party.index == 2:
         party.begin("compare proofs")
         return CountedKeys(agree_on_verdicts(party, None, count), None)
-    table = empty_table(function)
+    table = empty_table(function, cells)
     mine = Checks(np.zeros((count, _HASH), np.uint8), np.zeros(count, np.uint32))
     for places, some in batches(keys):
         checks = accumulate(some, table, verification_key)
