@@ -226,7 +226,8 @@ def both_tables(function, keys, path, width=None):
         found = compiled_evaluation.add_counts(keys, table, VERIFICATION_KEY, width, remove=False)
     else:
         found = compiled_evaluation.add_records(keys, table, VERIFICATION_KEY, width)
-    return table, *found
+    sums, totals, beyond = found
+    return table, proofs_of(keys, sums, beyond, VERIFICATION_KEY), totals
 
 
 @compiled
@@ -269,7 +270,7 @@ def test_a_second_process_loads_what_the_first_compiled():
         "family = PointFunction(10, 'block')\n"
         "keys = generate(family, 3, bytes(16), nonce=bytes(16), randomness=bytes(range(32)))\n"
         "evaluate(keys[0], path='compiled')\n"
-        "statistics = tree_kernels.record_subtrees.stats\n"
+        "statistics = tree_kernels.row_subtrees.stats\n"
         "print(sum(statistics.cache_hits.values()), sum(statistics.cache_misses.values()))\n"
     )
     command = [sys.executable, "-c", program]

@@ -27,17 +27,20 @@ from numba.extending import intrinsic
 __all__ = [
     "GROUP",
     "ROUNDS",
+    "ROW_BYTES",
     "SLOT",
     "add_counts",
     "add_row_column",
     "add_tags",
     "extend",
     "prepare",
+    "write_short_rows",
 ]
 
 GROUP = 8
 ROUNDS = 10
 SLOT = 64
+ROW_BYTES = 64
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _ALL = (1 << 64) - 1
@@ -85,6 +88,12 @@ class _Blocks:
             ir.Constant(ir.VectorType(_I64, 1), ir.Undefined), word, ir.Constant(_I32, 0)
         )
         return self.pick(single, [0] * places)
+
+    def tweak(self, vector: int) -> Any:
+        """Return the numbers of a vector's blocks, which tell the blocks of a row apart."""
+        start = vector * self.width
+        lanes = [start + lane if half == 0 else 0 for lane in range(self.width) for half in (0, 1)]
+        return ir.Constant(self.wide, lanes)
 
     def sigma(self, labels: Any) -> Any:
         swapped = self.pick(
@@ -229,19 +238,15 @@ def add_row_column(
     schedule: Any,
     counter: Any,
     correction: Any,
-    negative: Any,
     target: Any,
     stride: Any,
     total: Any,
-    table: Any,
     width: Any,
 ) -> Any:
-    """Combine one vector of each of a group of rows with the table, `stride` bytes apart.
+    """XOR one vector of each of a group of rows, `stride` bytes apart, into a table and a total.
 
-    `counter` is the number of the vector's first block; `negative` is all ones if numbers are to be
-    subtracted. Bytes are XORed, and also into `total`.
+    `counter` is the number of the vector's first block.
     """
-    number = {32: _I32, 64: _I64}.get(table.dtype.bitwidth)
 
     def emit(
         builder: Any,
@@ -249,45 +254,72 @@ def add_row_column(
         schedule: Any,
         counter: Any,
         correction: Any,
-        negative: Any,
         target: Any,
         stride: Any,
         total: Any,
     ) -> None:
         blocks = _Blocks(builder, width.count)
-        places = ir.Constant(
-            blocks.wide,
-            [lane if half == 0 else 0 for lane in range(width.count) for half in (0, 1)],
-        )
         counters = builder.and_(blocks.splat(counter, 2 * width.count), blocks.constant(_ALL, 0))
-        tweak = builder.add(counters, places)
+        tweak = builder.add(counters, blocks.tweak(0))
         starts = [blocks.load(prepared, SLOT * 3 * row) for row in range(GROUP)]
         states = blocks.rounds([builder.xor(start, tweak) for start in starts], [schedule])
         correcting = blocks.load(correction)
-        sums = blocks.load(total) if number is None else None
+        sums = blocks.load(total)
         address = target
         for row, state in enumerate(states):
             value = blocks.last_round(state, blocks.load(prepared, SLOT * (3 * row + 1)))
             masked = builder.and_(correcting, blocks.load(prepared, SLOT * (3 * row + 2)))
-            before = blocks.load(address)
+            value = builder.xor(value, masked)
+            sums = builder.xor(sums, value)
+            blocks.store(builder.xor(blocks.load(address), value), address)
+            address = builder.add(address, stride)
+        blocks.store(sums, total)
+
+    return types.void(*[types.uintp] * 7, width), _step(7, emit)
+
+
+@intrinsic
+def write_short_rows(
+    typing_context: Any,
+    labels: Any,
+    schedule: Any,
+    correction: Any,
+    negative: Any,
+    target: Any,
+    table: Any,
+    width: Any,
+) -> Any:
+    """Write the rows of :data:`ROW_BYTES` of as many labels as fill a group.
+
+    `negative` is all ones if numbers are to be negated. What kind they are is the table's.
+    """
+    number = {32: _I32, 64: _I64}.get(table.dtype.bitwidth)
+    vectors = ROW_BYTES // (16 * width.count)
+
+    def emit(
+        builder: Any, labels: Any, schedule: Any, correction: Any, negative: Any, target: Any
+    ) -> None:
+        blocks = _Blocks(builder, width.count)
+        first, last = blocks.load(schedule), blocks.load(schedule, SLOT * ROUNDS)
+        keys = [builder.xor(first, blocks.tweak(vector)) for vector in range(vectors)]
+        parents = [blocks.repeat(labels, 16 * row) for row in range(GROUP // vectors)]
+        images = [blocks.sigma(parent) for parent in parents]
+        states = blocks.rounds([builder.xor(i, key) for i in images for key in keys], [schedule])
+        for place, state in enumerate(states):
+            row, vector = divmod(place, vectors)
+            value = blocks.last_round(state, builder.xor(images[row], last))
+            correcting = blocks.load(correction, blocks.size * vector)
+            masked = builder.and_(correcting, blocks.control_masks(parents[row]))
             if number is None:
                 value = builder.xor(value, masked)
-                sums = builder.xor(sums, value)
-                after = builder.xor(before, value)
             else:
                 kind = ir.VectorType(number, 128 * width.count // number.width)
-                value, masked, before = (
-                    builder.bitcast(part, kind) for part in (value, masked, before)
-                )
+                value, masked = (builder.bitcast(part, kind) for part in (value, masked))
                 sign = builder.bitcast(blocks.splat(negative, 2 * width.count), kind)
                 value = builder.sub(builder.xor(builder.add(value, masked), sign), sign)
-                after = builder.add(before, value)
-            blocks.store(after, address)
-            address = builder.add(address, stride)
-        if sums is not None:
-            blocks.store(sums, total)
+            blocks.store(value, target, blocks.size * place)
 
-    return types.void(*[types.uintp] * 8, table, width), _step(8, emit)
+    return types.void(*[types.uintp] * 5, table, width), _step(5, emit)
 
 
 def _tag_emitter(width: int, passes: int, counting: bool) -> Any:

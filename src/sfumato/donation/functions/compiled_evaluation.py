@@ -23,10 +23,11 @@ from sfumato.donation.functions.tree_kernels import (
     expand_keys,
     expand_tops,
     record_subtrees,
+    row_subtrees,
 )
 from sfumato.donation.functions.verification import PASSES, VerificationKey, digest_of_labels
 
-__all__ = ["add_counts", "add_records", "add_rows"]
+__all__ = ["add_counts", "add_records", "write_rows"]
 
 _TOP_BYTES = 1 << 21
 _ALL = 0xFFFFFFFFFFFFFFFF
@@ -44,24 +45,18 @@ class _Batch:
     below: Words
 
 
-def add_rows(key: PartyKey, table: npt.NDArray[Any], width: int) -> None:
-    """Combine the rows of a key that is not verified with a table; see the other path."""
+def write_rows(key: PartyKey, table: npt.NDArray[Any], width: int) -> None:
+    """Write the rows of a key that is not verified to a table; see the other path."""
     batch = _batch([key], width)
     rows = _padded(table)
     number = table.dtype != np.uint8
-    totals = np.zeros((1, key.public.function.row_bytes), np.uint8)
-    record_subtrees(
-        batch.tops,
-        batch.below,
-        batch.schedules,
-        batch.corrections.check,
-        batch.corrections.rows,
+    row_subtrees(
+        batch.tops[0],
+        batch.below[0],
+        batch.schedules[0],
+        batch.corrections.rows[0],
         np.uint64(_ALL if number and key.party == 1 else 0),
-        np.zeros(0, np.uint64),
         rows,
-        np.zeros((1, PASSES, 8), np.uint64),
-        totals,
-        _PASSES,
         (0,) * width,
     )
     if rows is not table:
@@ -89,7 +84,6 @@ def add_records(
             batch.schedules,
             batch.corrections.check,
             batch.corrections.rows,
-            np.uint64(0),
             words,
             table,
             sums[some],
@@ -166,9 +160,7 @@ def _digests_beyond(batch: _Batch, function: PointFunction, rows: int) -> list[b
 
 
 def _padded(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the table, or a copy with as many rows as a step writes."""
+    """Return the table, or one with as many rows as a step writes."""
     if len(table) >= _SPARE_ROWS:
         return table
-    rows = np.zeros((_SPARE_ROWS, table.shape[1]), table.dtype)
-    rows[: len(table)] = table
-    return rows
+    return np.empty((_SPARE_ROWS, table.shape[1]), table.dtype)

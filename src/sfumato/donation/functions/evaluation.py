@@ -37,7 +37,7 @@ def evaluate(
         :func:`write`.
     out
         What an earlier call for the same family gave, to be overwritten: fresh memory costs about
-        as much time again as the evaluation.
+        as much time again.
     path
         ``"auto"``, ``"numpy"`` or ``"compiled"``.
 
@@ -62,14 +62,14 @@ def evaluate(
         )
     kind = _NUMBERS.get(function.payload, np.uint8)
     shape = (function.rows, function.row_bytes // np.dtype(kind).itemsize)
-    table = np.zeros(shape, kind) if out is None else _emptied(out, shape, np.dtype(kind))
+    table = np.empty(shape, kind) if out is None else _table_of(out, shape, np.dtype(kind))
     width = chosen_width(path, function.row_bytes)
     if width is None:
-        numpy_evaluation.add_rows(key, table)
+        numpy_evaluation.write_rows(key, table)
     else:
         from sfumato.donation.functions import compiled_evaluation
 
-        compiled_evaluation.add_rows(key, table, width)
+        compiled_evaluation.write_rows(key, table, width)
     if function.payload == "bit":
         return table.reshape(-1)[: max(1, function.size // 8)]
     if function.payload == "block":
@@ -212,14 +212,13 @@ def _table_kind(function: PointFunction) -> tuple[tuple[int, ...], type[np.unsig
     return ((), np.uint32) if function.payload == "count" else ((function.row_bytes,), np.uint8)
 
 
-def _emptied(
+def _table_of(
     out: npt.NDArray[Any], shape: tuple[int, int], kind: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """Return the table that an earlier result is a view of, all zeros."""
+    """Return the table that an earlier result is a view of."""
     table = out.base if isinstance(out.base, np.ndarray) else out
     if table.shape != shape or table.dtype != kind or not table.flags.writeable:
         raise ProtocolError("out is no result of an earlier evaluation of the same family")
-    table.fill(0)
     return table
 
 

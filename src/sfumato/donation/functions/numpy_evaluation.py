@@ -31,17 +31,17 @@ from sfumato.donation.functions.verification import (
     digest_of_labels,
 )
 
-__all__ = ["add_counts", "add_records", "add_rows"]
+__all__ = ["add_counts", "add_records", "write_rows"]
 
 _SUBTREES = 64
 _PIECE_BYTES = 1 << 18
 _NUMBER = np.uint64(0xFFFFFFFF)
 
 
-def add_rows(key: PartyKey, table: npt.NDArray[Any]) -> None:
-    """Combine the rows of a key that is not verified with a table of shape (rows, row words).
+def write_rows(key: PartyKey, table: npt.NDArray[Any]) -> None:
+    """Write the rows of a key that is not verified to a table of shape (rows, row words).
 
-    Numbers are added modulo their width (party 1's subtracted), bytes are XORed.
+    Party 1's numbers are negated.
     """
     hashes = _hashes(key)
     correction = corrections_of([key.public]).rows[0].view(table.dtype)
@@ -51,12 +51,11 @@ def add_rows(key: PartyKey, table: npt.NDArray[Any]) -> None:
             masked = correction & control_masks(part).astype(table.dtype)
             target = table[start : start + len(part)]
             if table.dtype == np.uint8:
-                rows ^= masked
-                target ^= rows
-            elif key.party == 0:
-                target += rows + masked
+                np.bitwise_xor(rows, masked, out=target)
             else:
-                target -= rows + masked
+                np.add(rows, masked, out=target)
+                if key.party == 1:
+                    np.negative(target, out=target)
 
 
 def add_records(

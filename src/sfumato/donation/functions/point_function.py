@@ -15,6 +15,7 @@ of one order are meaningless in another.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from sfumato.errors import ProtocolError
@@ -77,44 +78,44 @@ class PointFunction:
         if self.payload != "record" and self.length != 16:
             raise ProtocolError(f"length is {self.length}; only a record has one of its own")
 
-    @property
+    @cached_property
     def verifiable(self) -> bool:
         """Whether the two servers can check that a pair of keys is a point function."""
         return self.payload in {"count", "record"}
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of positions."""
         return 1 << self.domain_bits
 
-    @property
+    @cached_property
     def shared_bits(self) -> int:
         """Levels of the tree that early termination saves: log2 of the positions of one row."""
         if self.verifiable:
             return 0
         return (8 * _ROW_BYTES // _BITS[self.payload]).bit_length() - 1
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Levels of the tree below the root."""
         return max(0, self.domain_bits - self.shared_bits)
 
-    @property
+    @cached_property
     def top(self) -> int:
         """Levels above the roots of the subtrees."""
         return max(0, self.depth - SUBTREE_LEVELS)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Labels of the last level."""
         return 1 << self.depth
 
-    @property
+    @cached_property
     def subtree_rows(self) -> int:
         """Labels of the last level in one subtree."""
         return 1 << (self.depth - self.top)
 
-    @property
+    @cached_property
     def payload_bytes(self) -> int:
         """Bytes of the correction of a row: those of the row, without its padding.
 
@@ -122,23 +123,23 @@ class PointFunction:
         """
         return {"count": 0, "record": self.length}.get(self.payload, _ROW_BYTES)
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes of a row of output in memory: a multiple of 32 but for a count."""
         return 4 if self.payload == "count" else -(-self.payload_bytes // 32) * 32
 
-    @property
+    @cached_property
     def check_bytes(self) -> int:
         """Bytes of the correction of the check."""
         return 32 if self.verifiable else 0
 
-    @property
+    @cached_property
     def header(self) -> bytes:
         """Five bytes that begin every public share: version, payload, domain bits, length."""
         code = _CODES[self.payload]
         return bytes((_VERSION, code, self.domain_bits)) + self.length.to_bytes(2, "big")
 
-    @property
+    @cached_property
     def public_bytes(self) -> int:
         """Bytes of an encoded public share."""
         return len(self.header) + 16 * self.depth + self.check_bytes + self.payload_bytes

@@ -33,8 +33,7 @@ def widths() -> tuple[int, ...]:
 
 def best_width(row_bytes: int) -> int | None:
     """Return the widest vector that divides a row, or None without AES-NI."""
-    fitting = [width for width in widths() if row_bytes % (16 * width) == 0]
-    return max(fitting, default=None)
+    return next((width for width in reversed(widths()) if row_bytes % (16 * width) == 0), None)
 
 
 def chosen_width(path: Path, row_bytes: int) -> int | None:

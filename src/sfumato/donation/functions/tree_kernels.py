@@ -19,15 +19,25 @@ from numba import njit
 from sfumato.donation.functions.aes_kernels import (
     GROUP,
     ROUNDS,
+    ROW_BYTES,
     SLOT,
     add_counts,
     add_row_column,
     add_tags,
     extend,
     prepare,
+    write_short_rows,
 )
 
-__all__ = ["SLOT", "SPARE", "count_subtrees", "expand_keys", "expand_tops", "record_subtrees"]
+__all__ = [
+    "SLOT",
+    "SPARE",
+    "count_subtrees",
+    "expand_keys",
+    "expand_tops",
+    "record_subtrees",
+    "row_subtrees",
+]
 
 Array = npt.NDArray[Any]
 Width = tuple[int, ...]
@@ -97,13 +107,47 @@ def expand_tops(
 
 
 @njit(cache=True)
+def row_subtrees(
+    tops: Array,
+    levels: Array,
+    schedules: Array,
+    rows: Array,
+    negative: int,
+    table: Array,
+    width: Width,
+) -> None:
+    """Write the short rows of one key, which is not verified, to a table.
+
+    Parameters are those of :func:`record_subtrees`, for one key; `negative` is all ones if numbers
+    are to be negated, else zero. The table has at least :data:`GROUP` rows.
+    """
+    labels = np.empty((2 ** len(levels) + SPARE, 2), np.uint64)
+    schedule = np.uintp(schedules[1].ctypes.data)
+    correction = np.uintp(rows.ctypes.data)
+    at_once = GROUP * 16 * len(width) // ROW_BYTES
+    for subtree in range(len(tops) - SPARE):
+        labels[0] = tops[subtree]
+        count = _descend(labels, levels, schedules[0], width)
+        for start in range(0, count, at_once):
+            row = np.uintp(subtree * count + start)
+            write_short_rows(
+                np.uintp(labels.ctypes.data) + _BLOCK * np.uintp(start),
+                schedule,
+                correction,
+                np.uintp(negative),
+                np.uintp(table.ctypes.data) + np.uintp(ROW_BYTES) * row,
+                table,
+                width,
+            )
+
+
+@njit(cache=True)
 def record_subtrees(
     tops: Array,
     levels: Array,
     schedules: Array,
     checks: Array,
     rows: Array,
-    negative: int,
     words: Array,
     table: Array,
     sums: Array,
@@ -111,7 +155,7 @@ def record_subtrees(
     passes: Width,
     width: Width,
 ) -> None:
-    """Combine the rows of keys with a table, subtree by subtree, so that its rows stay in cache.
+    """XOR the rows of keys into a table, subtree by subtree, so that its rows stay in cache.
 
     Parameters
     ----------
@@ -123,12 +167,10 @@ def record_subtrees(
         Round keys, bytes (keys, 4, 11, SLOT).
     checks, rows
         Corrections of tags (keys, 4) and of rows (keys, row_bytes).
-    negative
-        All ones if numbers are to be subtracted, else zero.
     words
-        Key of the compression; of length zero if tags are not to be made.
+        Key of the compression.
     table
-        (rows, row words), changed in place.
+        Bytes (rows, row_bytes), changed in place.
     sums, totals
         Compressed tags (keys, passes, 8) and XORs of all rows (keys, row_bytes), added to.
     passes, width
@@ -138,12 +180,12 @@ def record_subtrees(
     labels = np.empty((_TOGETHER, 2**height + SPARE, 2), np.uint64)
     room = np.empty((GROUP, 3, SLOT), np.uint8)
     prepared = np.uintp(room.ctypes.data)
-    stride = np.uintp(table.shape[1] * table.itemsize)
+    stride = np.uintp(table.shape[1])
     step = np.uintp(16 * len(width))
-    vectors = (table.shape[1] * table.itemsize) // (16 * len(width))
-    half_words = np.uintp(4 * (len(words) - 32)) if len(words) > 0 else np.uintp(0)
+    vectors = table.shape[1] // (16 * len(width))
+    half_words = np.uintp(4 * (len(words) - 32))
     count = 2**height
-    piece = GROUP * max(1, _PIECE_BYTES // (GROUP * table.shape[1] * table.itemsize))
+    piece = GROUP * max(1, _PIECE_BYTES // (GROUP * table.shape[1]))
     for subtree in range(min(tops.shape[1] - SPARE, len(table) // count)):
         for first_key in range(0, len(tops), _TOGETHER):
             together = min(_TOGETHER, len(tops) - first_key)
@@ -166,10 +208,9 @@ def record_subtrees(
                     row = np.uintp(subtree * count + start)
                     at = np.uintp(labels[place].ctypes.data) + _BLOCK * np.uintp(start)
                     target = np.uintp(table.ctypes.data) + stride * row
-                    if len(words) > 0:
-                        word = np.uintp(words.ctypes.data) + _HALF_TAG * row
-                        other = word + half_words
-                        add_tags(at, first, second, check, word, other, compressed, passes, width)
+                    word = np.uintp(words.ctypes.data) + _HALF_TAG * row
+                    other = word + half_words
+                    add_tags(at, first, second, check, word, other, compressed, passes, width)
                     prepare(at, schedule, prepared, width)
                     for vector in range(vectors):
                         offset = step * np.uintp(vector)
@@ -178,11 +219,9 @@ def record_subtrees(
                             schedule,
                             np.uintp(vector * len(width)),
                             correction + offset,
-                            np.uintp(negative),
                             target + offset,
                             stride,
                             total + offset,
-                            table,
                             width,
                         )
 
