@@ -214,6 +214,18 @@ def test_permutations_are_uniform(count):
     assert chisquare(list(orders.values())).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("bits", [4, 12, 40, 64])
+def test_the_order_is_that_of_the_words(bits):
+    """Words that differ only where their places are marked are sorted as a whole."""
+    for count in (1, 2, 100, 1000):
+        words = np.random.default_rng(bits).choice(1 << min(bits, 62), count).astype(np.uint64)
+        words = np.unique(words << np.uint64(64 - bits) if bits == 12 else words)[::-1].copy()
+        scripted = type("Script", (KeyStream,), {"draw": lambda *_, words=words: words})
+        found = draw_permutation(scripted(b""), len(words))
+        assert found.tolist() == np.argsort(words).tolist()
+        assert found.dtype == np.intp
+
+
 def test_every_record_goes_everywhere_alike():
     stream = KeyStream(b"another fixed key")
     places = np.zeros((8, 8))
