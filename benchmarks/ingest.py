@@ -40,8 +40,9 @@ from sfumato.donation.messages import (
     SignedTask,
     TaskConfiguration,
     make_report,
-    open_report,
 )
+from sfumato.donation.messages.receipt import RECEIPT_BYTES
+from sfumato.donation.messages.report import check_report
 from sfumato.donation.protecting import EnvelopeKey, Registrar, SigningKey, check_token
 from sfumato.donation.records import CategoryQuestion, QuasiIdentifierQuestion
 from sfumato.donation.serving import DonationApplication, Ingest, Limits
@@ -118,9 +119,13 @@ async def only_http(scope: dict[str, Any], receive: Callable, send: Callable) ->
                 return
     while (await receive()).get("more_body"):
         pass
-    headers = [(b"content-type", b"a/b"), (b"content-length", b"126"), (b"cache-control", b"none")]
+    headers = [
+        (b"content-type", b"a/b"),
+        (b"content-length", b"%d" % RECEIPT_BYTES),
+        (b"cache-control", b"none"),
+    ]
     await send({"type": "http.response.start", "status": 201, "headers": headers})
-    await send({"type": "http.response.body", "body": bytes(126)})
+    await send({"type": "http.response.body", "body": bytes(RECEIPT_BYTES)})
 
 
 def run_server(pipe: Any, port: int, folder: str | None, keys: tuple[bytes, ...]) -> None:
@@ -197,7 +202,7 @@ async def load(port: int, world: World, reports: list[bytes], connections: int) 
             )
             head = await reader.readuntil(b"\r\n\r\n")
             assert b" 201 " in head.split(b"\r\n", 1)[0], head
-            answers.append(await reader.readexactly(126))
+            answers.append(await reader.readexactly(RECEIPT_BYTES))
         writer.close()
         await writer.wait_closed()
 
@@ -243,7 +248,7 @@ def parts(world: World, folder: Path, group: int) -> dict[str, float]:
             lambda report: check_token(key, task.task_id, report.report_id, report.token), read
         )
     found["open, compare commitments"] = part(
-        lambda report: open_report(task, report, 0, world.envelopes[0]), read
+        lambda report: check_report(task, report, 0, world.envelopes[0]), read
     )
     found["hash"] = part(lambda data: hashlib.sha256(data).digest(), sample)
     store = open_store(folder, task.task_id)
@@ -254,10 +259,12 @@ def parts(world: World, folder: Path, group: int) -> dict[str, float]:
     groups = [stored[start : start + group] for start in range(0, len(stored), group)]
     found[f"store, in groups of {group}"] = part(store.put, groups, 1) / group
     store.close()
-    found["sign the receipt"] = part(
-        lambda report: Receipt.sign(world.signers[0], task.task_id, report.report_id, 0, 0, 0),
-        read,
-    )
+    taken = [(report.report_id, 0, 0) for report in read]
+    groups = [taken[start : start + group] for start in range(0, len(taken), group)]
+    signer = world.signers[0]
+    found["sign the receipts"] = part(
+        lambda some: [one.to_bytes() for one in Receipt.sign(signer, task.task_id, 0, some)], groups
+    ) * (len(groups) / len(taken))
     return found
 
 

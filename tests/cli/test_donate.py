@@ -125,7 +125,7 @@ def test_a_report_for_a_round_that_was_closed_meanwhile_is_made_anew(
     world.connections[1].request = late
     told = command("submit", "task.toml", "record.json")
     assert told.code == 2
-    assert "donate the record again, for the next round" in told.err
+    assert "a task has one round" in told.err
     assert not (tmp_path / "donation-receipts.json").exists()
     assert command("submit", "task.toml", "record.json").code == 0
     assert [store.count(0) for store in world.stores] == [2, 1, 2]  # one is held by all three

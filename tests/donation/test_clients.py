@@ -176,7 +176,7 @@ def test_receipts_of_another_server_or_report_are_refused(parties):
 
     def receipt(signer: int, server: int, report_id: bytes) -> Answer:
         key = parties.signers[signer]
-        signed = Receipt.sign(key, parties.task.task_id, report_id, 0, server, 0)
+        (signed,) = Receipt.sign(key, parties.task.task_id, server, [(report_id, 0, 0)])
         return Answer(201, signed.to_bytes())
 
     def send(answer: Answer) -> Receipt:
@@ -333,7 +333,7 @@ def test_a_donation_file_holds_the_report_until_all_receipts_are_there(parties, 
     again = DonationFile.read(path)
     assert again.unsent(parties.task).data == report.data
     receipts = tuple(
-        Receipt.sign(key, parties.task.task_id, report.report_id, 0, server, 0)
+        Receipt.sign(key, parties.task.task_id, server, [(report.report_id, 0, 0)])[0]
         for server, key in enumerate(parties.signers)
     )
     again.done(receipts).write(path)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import polars as pl
 import pytest
 from tests.donation.in_process import InProcess, people
+from tests.donation.rounds import Servers, donations, round_task
 
 from sfumato.donation.clients import Donor, make_donations
 from sfumato.donation.clients.connection import Answer, ServerLost
 from sfumato.donation.messages import make_report
-from sfumato.donation.rounds import count_keys
+from sfumato.donation.rounds import RoundSettings, RoundState, count_keys
 from sfumato.errors import PlanError, ProtocolError
 from sfumato.release import verify
 from sfumato.release.certificate import Certificate
@@ -157,3 +159,51 @@ def test_a_folder_of_something_else_is_left_alone(released, tmp_path: Path):
     with pytest.raises(PlanError, match="was not written by sfumato"):
         release.write(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_a_file_is_k_anonymous_where_the_task_promises_it(tmp_path: Path):
+    """Twelve donors leave six rows; the class that impossible rows have thinned is left out."""
+    given = pl.DataFrame(
+        {
+            "age": [20] * 52,
+            "sex": ["Female"] * 40 + ["Male"] * 12,
+            "smoking": ["never"] * 52,
+            "glucose": list(range(80, 132)),
+        }
+    )
+    parties, researcher = round_task(k=12, k_of_file=6, n_min=50)
+    task = parties.task
+    reports = donations(parties, given[:45])
+    codec = task.codec
+    for place, row in enumerate(given[45:].iter_slices(1)):  # seven of the twelve men
+        bad = codec.encode(row)[0].copy()
+        bad[codec.sensitive_block] = 255
+        report_id = bytes([place + 1]) * 16
+        keys = count_keys(task, report_id, int(codec.cells(row)[0]), os.urandom)
+        reports.append(
+            make_report(task, 0, bad.tobytes(), histogram_keys=keys, report_id=report_id).data
+        )
+    servers = Servers(tmp_path / "servers", parties, RoundSettings(qid_open=True, audited=False))
+    servers.start().take(reports)
+    assert servers.run() == [RoundState.ERASED] * 3
+    release = DonatedRelease.of(parties.signed, servers.bundles(), researcher)
+    servers.stop()
+    assert release.manifest.rows == 26
+    assert release.impossible >= 1
+    assert release.impossible + release.thinned == 6
+    assert set(release.data["sex"]) == {"Female"}
+    assert release.data.height == release.smallest_rows == 20
+    promised = {promise.kind: promise.settings for promise in release.certificate.promises}
+    assert promised["k-map"]["k"] == 12
+    assert promised["k-anonymity"]["k"] == 6
+    assert any("more rows are left out" in limit for limit in release.certificate.limits)
+    folder = release.write(tmp_path / "out")
+    found = verify(folder)
+    assert found.passed
+    assert found["SF010"].status == "passed"
+    page = (folder / "report.html").read_text()
+    assert "The file itself was to be 6-anonymous" in page
+    # the smallest number of rows is recounted, not believed
+    path = folder / "data.csv"
+    pl.read_csv(path).head(5).write_csv(path)
+    assert not verify(folder).passed

@@ -8,14 +8,24 @@ from fractions import Fraction
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.donation.recoding import CellDomain, ClearNumbers, RecodingTree, recode
+from sfumato.donation.recoding import CellDomain, ClearNumbers, RecodingTree, Region, recode
 from sfumato.donation.records import CategoryQuestion, QuasiIdentifierQuestion, RecordCodec
+from sfumato.donation.rounds import labelling
+from sfumato.donation.rounds.counting import added, reach, transposed
 from sfumato.donation.rounds.labelling import class_of_records, diverse_classes
 from sfumato.donation.rounds.sampling import kept_rows
-from sfumato.donation.sharing import BooleanShares, Party, outcomes_of_three, run_three, split
+from sfumato.donation.sharing import (
+    BooleanShares,
+    Party,
+    open_to_all,
+    outcomes_of_three,
+    reconstruct,
+    run_three,
+    split,
+)
 from sfumato.errors import InternalError, ProtocolError
 from sfumato.table import Hierarchy
 
@@ -62,34 +72,145 @@ def test_labels_are_the_owners_of_the_cells(seed: int, rows: int, audited: bool)
     tree, expected = recoded(table, 6)
     shares = split(BooleanShares, CODEC.encode(table), os.urandom)
     opened = run_three(
-        lambda party: class_of_records(party, shares[party.index], CODEC, tree, os.urandom),
+        lambda party: class_of_records(party, shares[party.index], CODEC, tree, os.urandom, 1),
         audited=audited,
     )
     for labels in opened:
         assert labels.tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("liar", range(3))
-def test_a_flipped_gate_is_found_before_a_label_is_opened(liar: int) -> None:
+def bent_tree(seed: int, classes: int) -> RecodingTree:
+    """Return any regions in any order, as a server might make of it that bends the recoding."""
+    generator = np.random.default_rng(seed)
+    regions = []
+    for _ in range(classes):
+        levels = tuple(int(generator.integers(0, one.height + 1)) for one in DOMAIN.ladders)
+        groups = tuple(
+            int(generator.integers(0, len(one.sizes[level])))
+            for one, level in zip(DOMAIN.ladders, levels, strict=True)
+        )
+        regions.append(Region(levels, groups))
+    return RecodingTree(DOMAIN, tuple(dict.fromkeys(regions)))
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=st.integers(0, 10**6), classes=st.integers(1, 70), k=st.integers(1, 40))
+def test_a_class_below_k_is_never_opened_whatever_the_recoding(
+    seed: int, classes: int, k: int
+) -> None:
+    table = people(seed, 150)
+    tree = bent_tree(seed, classes)
+    owners = tree.owners()[CODEC.leaves(table)]
+    sizes = np.bincount(owners[owners >= 0], minlength=len(tree))
+    shares = split(BooleanShares, CODEC.encode(table), os.urandom)
+    opened: list[np.ndarray] = []
+
+    def seen(party: Party, values: BooleanShares) -> np.ndarray:
+        found = open_to_all(party, values)
+        if party.index == 0:
+            opened.append(found.reshape(-1))
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(labelling, "open_to_all", seen)
+        patched.setattr(labelling, "_BLOCK", 64)  # a class may lie in several blocks
+        labels = run_three(
+            lambda party: class_of_records(party, shares[party.index], CODEC, tree, os.urandom, k),
+        )
+    large = np.append(sizes >= k, False)
+    expected = np.where(large[owners], owners, -1)
+    for one in labels:
+        assert one.tolist() == expected.tolist()
+    # all that was opened: a bit of each class, then labels of large ones and nothing else
+    assert opened[0].tolist() == large[:-1].tolist()
+    assert np.concatenate(opened[1:]).tolist() == (expected + 1).tolist()
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=4),
+    st.integers(1, 70),
+    st.integers(1, 90),
+    st.integers(0, 1000),
+)
+def test_sums_of_bits_are_those_of_numbers(
+    rows: list[int], places: int, bound: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows[0] = max(1, rows[0])
+    bits = [generator.integers(0, 2, (count, 64 * 2), dtype=np.uint8) for count in rows]
+    packed = [np.packbits(one, axis=1, bitorder="little").view("<u8") for one in bits]
+    shares = [split(BooleanShares, one.astype(np.uint64), os.urandom) for one in packed]
+    sums = sum(one.sum(axis=0).astype(int) << place for place, one in enumerate(bits))
+    most = sum(count << place for place, count in enumerate(rows))
+
+    def work(party: Party) -> tuple[BooleanShares, BooleanShares, BooleanShares]:
+        planes = added(party, [each[party.index] for each in shares], most)
+        return planes, reach(party, planes, bound), transposed(shares[0][party.index], places)
+
+    made = run_three(work)
+    planes, enough, turned = (reconstruct([one[part] for one in made]) for part in range(3))
+    found = [np.unpackbits(one.view(np.uint8), bitorder="little").astype(int) for one in planes]
+    assert len(planes) == most.bit_length()
+    assert (sum(one << place for place, one in enumerate(found)) == sums).all()
+    flags = np.unpackbits(enough.reshape(-1).view(np.uint8), bitorder="little")
+    assert (flags == (sums >= bound)).all()
+    back = np.unpackbits(turned.view(np.uint8).reshape(places, -1), axis=1, bitorder="little")
+    assert (back[:, : rows[0]] == bits[0][:, :places].T).all()
+
+
+def lying(party: Party, gate: int) -> None:
+    """Flip a bit of the result of one AND message of a party, of those of several words."""
+    honest, left = party.replicate, [gate]
+
+    def lie(kind: type, part: np.ndarray) -> object:
+        if party.channels.step == "AND" and part.size > 1:
+            left[0] -= 1
+            if left[0] == -1:
+                part = part.copy()
+                part.reshape(-1)[1] ^= part.dtype.type(4)
+        return honest(kind, part)
+
+    object.__setattr__(party, "replicate", lie)
+
+
+@pytest.mark.parametrize(("liar", "gate"), [(0, 0), (1, 3), (2, 12), (0, 20)])
+def test_a_flipped_gate_is_found_before_anything_is_opened(
+    liar: int, gate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = people(4, 100)
     tree, _ = recoded(table, 6)
     shares = split(BooleanShares, CODEC.encode(table), os.urandom)
 
     def serve(party: Party) -> np.ndarray:
         if party.index == liar:
-            honest = party.replicate
+            lying(party, gate)
+        return class_of_records(party, shares[party.index], CODEC, tree, os.urandom, 6)
 
-            def lying(kind: type, part: np.ndarray) -> object:
-                if party.channels.step == "AND" and part.size > 1:
-                    part = part.copy()
-                    part.reshape(-1)[1] ^= part.dtype.type(4)
-                return honest(kind, part)
-
-            object.__setattr__(party, "replicate", lying)
-        return class_of_records(party, shares[party.index], CODEC, tree, os.urandom)
-
+    monkeypatch.setattr(labelling, "open_to_all", None)  # nothing comes so far
     for outcome in outcomes_of_three(serve, audited=True):
         assert isinstance(outcome, ProtocolError)
+        assert "AND gate" in str(outcome)
+
+
+@pytest.mark.parametrize(("liar", "gate"), [(0, 0), (1, 20), (2, 30)])
+def test_diversity_opens_nothing_that_a_server_bent(
+    liar: int, gate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = people(5, 200, illnesses=9)
+    tree, labels = recoded(table, 20)
+    shares = split(BooleanShares, CODEC.encode(table), os.urandom)
+
+    def serve(party: Party) -> np.ndarray:
+        if party.index == liar:
+            lying(party, gate)
+        args = (labels.astype(np.int32), len(tree), "illness", 4, os.urandom)
+        return diverse_classes(party, shares[party.index], CODEC, *args)
+
+    monkeypatch.setattr(labelling, "open_to_all", None)
+    for outcome in outcomes_of_three(serve, audited=True):
+        assert isinstance(outcome, ProtocolError)
+        assert "AND gate" in str(outcome)
 
 
 def test_diversity_counts_different_answers_of_each_class() -> None:
@@ -107,7 +228,9 @@ def test_diversity_counts_different_answers_of_each_class() -> None:
                 len(tree),
                 "illness",
                 bound,
-            )
+                os.urandom,
+            ),
+            audited=bound == 4,
         )
         found[bound] = opened[0].tolist()
     for bound, flags in found.items():

@@ -3,15 +3,19 @@
 import hashlib
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 from tests.donation.tasks import Parties, key_pair, make_parties
 
+from sfumato.donation.functions import PointFunction
 from sfumato.donation.messages import (
     Freeze,
     Receipt,
@@ -30,6 +34,7 @@ from sfumato.donation.messages import (
     share_components,
 )
 from sfumato.donation.protecting import SigningKey, check_token, seal
+from sfumato.donation.rounds.function_keys import key_layout
 from sfumato.errors import PlanError, ProtocolError
 
 
@@ -187,6 +192,16 @@ def test_mode_dpf_carries_three_mailbox_keys() -> None:
     assert shares[2].mailbox_keys == ()
     # reference: at most 2.2 KB in this mode, without a registrar's token
     assert parties.task.layout.report_bytes == 2184
+
+
+def test_mode_dpf_with_a_token_is_small_where_mailboxes_hold_what_is_answered() -> None:
+    """Three tables of 2^16 rows, a count of 2^21 cells, RSA-2048: 2.2 KB up to 64 bytes."""
+    counts = {"key_bytes": key_layout(PointFunction(21, "count")).key_bytes}
+    for used in (5, 64):
+        mailbox = key_layout(PointFunction(16, "record", 24 + used))  # id 16 and tag 8 before it
+        task = make_parties(mode="dpf", mailbox=mailbox, histogram=counts).task
+        assert task.layout.token_bytes == 256
+        assert task.layout.report_bytes <= 2200
 
 
 def test_the_upload_is_small(parties: Parties, capsys: pytest.CaptureFixture[str]) -> None:
@@ -408,21 +423,64 @@ def test_shares_never_print(parties: Parties) -> None:
 
 
 def test_a_receipt_names_report_round_server_and_time(parties: Parties) -> None:
-    task = parties.task
-    made = Receipt.sign(parties.signers[1], task.task_id, b"i" * 16, 7, 1, 3600 * 1000)
+    task, said = parties.task, (b"i" * 16, 7, 3600 * 1000)
+    (made,) = Receipt.sign(parties.signers[1], task.task_id, 1, [said])
     data = made.to_bytes()
-    assert len(data) == 126
+    assert len(data) == 287
     assert Receipt.from_bytes(data, task) == made
-    for position in range(0, 126, 5):
+    assert (made.report_id, made.round_number, made.time_bucket) == said
+    assert made.server == 1
+    for position in (*range(0, 62, 3), *range(60, 287, 7)):
         changed = bytearray(data)
         changed[position] ^= 1
         with pytest.raises(ProtocolError):
             Receipt.from_bytes(bytes(changed), task)
+    for position in (32, 200, 255):
+        with pytest.raises(Refusal, match="no such place"):
+            Receipt.from_bytes(data[:62] + bytes([position]) + data[63:], task)
     with pytest.raises(Refusal):
         Receipt.from_bytes(data[:-1], task)
-    forged = Receipt.sign(SigningKey.generate(), task.task_id, b"i" * 16, 7, 1, 3600 * 1000)
+    (forged,) = Receipt.sign(SigningKey.generate(), task.task_id, 1, [said])
     with pytest.raises(ProtocolError, match="signed by another"):
         Receipt.from_bytes(forged.to_bytes(), task)
+
+
+def test_receipts_signed_together_hold_each_by_itself(parties: Parties) -> None:
+    """By an oracle that knows nothing of the module: hashes from the entry up, then Ed25519."""
+    task, key = parties.task, parties.signers[2]
+    said = [(bytes([number]) * 16, number, 3600 * number) for number in range(1, 71)]
+    receipts = Receipt.sign(key, task.task_id, 2, said)
+    assert len({receipt.signature for receipt in receipts}) == 3  # of 32, 32 and 6
+    for receipt, (report_id, number, bucket) in zip(receipts, said, strict=True):
+        assert Receipt.from_bytes(receipt.to_bytes(), task) == receipt
+        entry = b"\x01" + task.task_id + report_id + number.to_bytes(4) + b"\x02"
+        entry += bucket.to_bytes(8)
+        assert receipt.to_bytes().startswith(entry)
+        node, place = sha256(b"\0" + entry).digest(), receipt.position
+        for neighbour in receipt.path:
+            pair = neighbour + node if place % 2 else node + neighbour
+            node, place = sha256(b"\1" + pair).digest(), place // 2
+        signed = b"sfumato donation v1 receipt\0\x01" + task.task_id + b"\x02" + node
+        verifier = Ed25519PublicKey.from_public_bytes(key.verifying_key)
+        verifier.verify(receipt.signature, signed)
+    assert Receipt.sign(key, task.task_id, 2, []) == []
+    first, other = receipts[0].to_bytes(), receipts[1].to_bytes()
+    with pytest.raises(ProtocolError, match="signature"):  # a path proves its own entry only
+        Receipt.from_bytes(first[:62] + other[62:], task)
+
+
+@pytest.mark.parametrize("count", [1, 3, 32])
+def test_a_receipt_does_not_tell_how_many_were_signed_with_it(parties: Parties, count: int) -> None:
+    """Always as long, at places that are uniform, beside nodes that never come again."""
+    key, task_id = parties.signers[0], parties.task.task_id
+    others = [(bytes([number]) * 16, 0, 0) for number in range(2, count + 1)]
+    rounds = [Receipt.sign(key, task_id, 0, [(b"i" * 16, 0, 0), *others]) for _ in range(256)]
+    firsts = [receipts[0] for receipts in rounds]
+    assert {len(receipt.to_bytes()) for receipt in firsts} == {287}
+    places = np.bincount([receipt.position for receipt in firsts], minlength=32)
+    assert chisquare(places).pvalue > 1e-6
+    if count == 1:  # with others some nodes are hashes of the same entries every time
+        assert len({node for receipt in firsts for node in receipt.path}) == 256 * 5
 
 
 # ---------------------------------------------------------------- trees and freezes

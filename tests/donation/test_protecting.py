@@ -177,6 +177,7 @@ def test_a_person_gets_one_token(registrar: Registrar, tmp_path) -> None:
     assert "CANARY" not in str(caught.value)
     second.finish(again.issue("CANARY-2", second.blinded))
     assert b"CANARY" not in (tmp_path / "desk.sqlite").read_bytes()
+    assert (tmp_path / "desk.sqlite").stat().st_mode & 0o777 == 0o600
     with pytest.raises(EngineError, match="SQLITE_"):
         TokenDesk(registrar, tmp_path / "absent" / "desk.sqlite")
 

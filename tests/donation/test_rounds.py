@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from tests.donation.rounds import (
     PARTS,
+    Killed,
     Servers,
     donations,
     people,
@@ -21,18 +22,28 @@ from tests.donation.rounds import (
 )
 from tests.donation.tasks import key_pair
 
-from sfumato.donation.messages import LDiversityRule, make_report
+from sfumato.donation.messages import Freeze, LDiversityRule, make_report
 from sfumato.donation.protecting import EnvelopeKey, SigningKey
+from sfumato.donation.recoding import RecodingTree, Region
 from sfumato.donation.rounds import (
+    Deviation,
     Manifest,
     RoundSettings,
     RoundState,
     SignedManifest,
+    classing,
     combine_bundles,
     count_keys,
+    labelling,
     open_bundle,
+    settling,
 )
+from sfumato.donation.rounds import round as round_module
 from sfumato.donation.rounds.closing import CloseRequest
+from sfumato.donation.rounds.freezing import agree_on_reports
+from sfumato.donation.rounds.greeting import Greeting
+from sfumato.donation.rounds.vault import Vault
+from sfumato.donation.sharing import open_to_all
 from sfumato.errors import PlanError, ProtocolError
 
 TABLE = people(60)
@@ -277,9 +288,83 @@ def test_orders_are_the_researchers_and_of_now():
             CloseRequest.from_json(wrong, bytes(32))
 
 
+@pytest.mark.parametrize("data", [b"[" * 4000, b'{"a":' * 4000, b"[]", b"1", b"\xff", b""])
+def test_what_is_nested_or_none_is_malformed_and_no_more(data):
+    """Else who sends it would end the thread that reads it."""
+    for read in (
+        lambda: CloseRequest.from_json(data, bytes(32)),
+        lambda: Greeting.from_bytes(data, 1),
+        lambda: Manifest.from_bytes(data),
+        lambda: settling._read(data, 1),
+    ):
+        with pytest.raises(ProtocolError):
+            read()
+
+
+def test_an_erasure_that_was_interrupted_leaves_no_key_of_zeros(tmp_path, monkeypatch):
+    vault = Vault(tmp_path, b"context", np.random.default_rng(1).bytes)
+    vault.put("prepared", b"shares")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda *_, **__: raise_killed())
+        with pytest.raises(Killed):
+            vault.erase()
+    assert (tmp_path / "round.key").read_bytes() == bytes(32)
+    again = Vault(tmp_path, b"context", np.random.default_rng(2).bytes)
+    assert again.get("prepared") is None  # and no error that would hold up the round for ever
+    again.put("prepared", b"other")
+    assert any((tmp_path / "round.key").read_bytes())
+    assert again.get("prepared") == b"other"
+    again.erase()
+    assert not list(tmp_path.iterdir())
+
+
+def raise_killed() -> None:
+    raise Killed
+
+
+def test_a_second_round_of_a_task_is_refused():
+    """The key of the checks is known after the first one."""
+    parties, _ = round_task()
+    ids = np.zeros((0, 16), np.uint8)
+    freeze = Freeze.sign(parties.signers[0], parties.task.task_id, 1, 0, ids)
+    with pytest.raises(Deviation, match="one round"):
+        agree_on_reports(None, parties.task, freeze, None)
+
+
 def test_what_is_secret_is_not_printed(finished):
     servers = finished[False]
     text = repr(servers.rounds[0]) + repr(servers.rounds[0]._keys)
     assert PARTS[0].hex() not in text
     assert "signer" not in text
     assert isinstance(servers.folder, Path)
+
+
+def test_a_bent_recoding_opens_no_label_of_a_small_class(task, tmp_path, monkeypatch):
+    """A server has led all three to a recoding in which every exact combination is a class."""
+    parties, _, reports = task
+    codec = parties.task.codec
+    domain = classing.domain_of(codec)
+    regions = [Region((0,) * 2, (age, sex)) for age, sex in np.ndindex(*domain.shape)]
+    bent = RecodingTree(domain, tuple(regions))
+    sizes = np.bincount(codec.cells(TABLE), minlength=domain.n_cells)
+    assert (sizes > 0).sum() > 20
+    opened = []
+
+    def seen(party: Any, values: Any) -> Any:
+        found = open_to_all(party, values)
+        opened.append(found.reshape(-1))
+        return found
+
+    monkeypatch.setattr(round_module, "recode_counts", lambda *_: bent)
+    monkeypatch.setattr(labelling, "open_to_all", seen)
+    servers = Servers(tmp_path, parties, RoundSettings(audited=False)).start()
+    servers.take(reports)
+    servers.run()
+    servers.stop()
+    flags, labels = opened[:3], opened[3:]
+    assert len(labels) == 3
+    for found in flags:
+        assert found.tolist() == (sizes >= parties.task.k).tolist()
+    large = np.flatnonzero(sizes >= parties.task.k) + 1
+    for found in labels:
+        assert set(found.tolist()) <= {0, *large.tolist()}

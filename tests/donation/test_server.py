@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import stat
 import time
@@ -17,12 +18,19 @@ from tests.donation.tasks import make_parties
 
 from sfumato.cli.donation_server import server as command
 from sfumato.donation.links import LinkLost
-from sfumato.donation.organisation import Organisation, ServerCard, ServerSettings
+from sfumato.donation.messages import Refusal, Report, open_report
+from sfumato.donation.organisation import (
+    ForgettingStore,
+    Organisation,
+    ServerCard,
+    ServerSettings,
+)
 from sfumato.donation.protecting import SigningKey
 from sfumato.donation.rounds import RoundSettings, RoundState, combine_bundles
 from sfumato.donation.rounds.closing import CloseRequest
 from sfumato.donation.rounds.journal import Journal
 from sfumato.donation.server_process import DonationServer, _Meeting
+from sfumato.donation.storage import open_store
 from sfumato.errors import EngineError, PlanError, ProtocolError
 
 TABLE = people(60)
@@ -43,10 +51,14 @@ def test_a_folder_is_made_once_and_its_keys_are_the_owners_alone(tmp_path, capsy
     card = organisation.card
     assert (card.index, card.name, card.url) == (1, "Clinic", "https://127.0.0.1:9000")
     assert card.verifying_key == organisation.signer.verifying_key
-    assert card.envelope.public_key == organisation.envelope.public_key
+    assert card.envelope.public_key == organisation.task_keys.envelope.public_key
     secrets = [path.read_text() for path in (folder / "keys").iterdir()]
     public = (folder / "card.toml").read_text() + repr(organisation)
     assert not any(secret.split()[-1] in public for secret in secrets)
+    (folder / "keys" / "envelope").rename(tmp_path / "away")
+    with pytest.raises(PlanError, match="cannot be read"):  # lost, which is not erased
+        _ = organisation.task_keys
+    (tmp_path / "away").rename(folder / "keys" / "envelope")
     with pytest.raises(PlanError, match="never written over"):
         Organisation.create(folder, organisation.settings)
     with pytest.raises(PlanError, match="no task yet"):
@@ -175,6 +187,119 @@ def test_orders_status_and_bundles(servers):
     interface = ask(made[0], "GET", "/v1/openapi.json").json()
     assert {path.rsplit("/", 1)[1] for path in interface["paths"]} >= {"close", "bundle", "status"}
     assert json.loads(made[0].application._interface) == interface
+
+
+# ---------------------------------------------------------------- what is forgotten
+
+
+def secrets_of(organisation: Organisation) -> list[bytes]:
+    keys = organisation.task_keys
+    return [keys.envelope.secret_bytes(), keys.verification_part]
+
+
+def nothing_opens(
+    organisation: Organisation, secrets: list[bytes], kept: list[bytes], task: Any
+) -> None:
+    """Check that no file of a server's folder holds a secret of its, nor a report."""
+    index = organisation.settings.index
+    for path in sorted(organisation.folder.rglob("*")):
+        data = path.read_bytes() if path.is_file() else b""
+        for secret in secrets:
+            assert secret not in data, path
+            assert secret.hex().encode() not in data, path
+        assert kept[0][-64:] not in data, path
+        assert path.suffix not in {".key", ".sealed"}
+    sealed, key = Report.from_bytes(kept[0], task.layout), organisation.task_keys.envelope
+    with pytest.raises(Refusal, match="erased"):
+        open_report(task, sealed, index, key)
+
+
+def test_after_the_round_nothing_on_a_server_opens_a_report(servers):
+    processes, own, _, made = servers
+    base = f"/v1/tasks/{own.task.task_id.hex()}"
+    reports = donations(own, TABLE)
+    secrets = [secrets_of(each) for each in processes.organisations]
+    opens_now = Report.from_bytes(reports[0], own.task.layout)
+    open_report(own.task, opens_now, 0, processes.organisations[0].task_keys.envelope)
+    for server in made:
+        server.ingest.take(reports)
+    body = CloseRequest.sign(processes.researcher, own.task.task_id, 0, int(time.time())).to_json()
+    for server in made:
+        ask(server, "POST", f"{base}/close", body)
+    for server in made:
+        until(server, f"{base}/status", lambda status: status["state"] == "ERASED")
+    for server, organisation in zip(made, processes.organisations, strict=True):
+        own_secrets = secrets[organisation.settings.index]
+        nothing_opens(organisation, own_secrets, reports, own.task)
+        late = server.ingest.take(reports[:1])  # a replay, of which somebody kept a copy
+        assert isinstance(late[0], Refusal)
+        assert server.ingest._envelope.secret_bytes() not in own_secrets
+    # a server that is started again serves what is left, and takes no more
+    made[0].stop()
+    again = DonationServer(processes.organisations[0])
+    made[0] = again
+    assert ask(again, "GET", f"{base}/status").json()["state"] == "ERASED"
+    assert ask(again, "GET", f"{base}/rounds/0/bundle").status_code == 200
+    assert isinstance(again.ingest.take(reports[:1])[0], Refusal)
+
+
+def test_a_round_that_is_cancelled_takes_its_keys_with_it(servers):
+    processes, own, _, made = servers
+    base = f"/v1/tasks/{own.task.task_id.hex()}"
+    secrets = [secrets_of(each) for each in processes.organisations]
+    reports = donations(own, TABLE)
+    for number, server in enumerate(made):  # 20 in common, and the round needs 40
+        server.ingest.take(reports[10 * number : 10 * number + 40])
+    body = CloseRequest.sign(processes.researcher, own.task.task_id, 0, int(time.time())).to_json()
+    for server in made:
+        ask(server, "POST", f"{base}/close", body)
+    for server in made:
+        until(server, f"{base}/status", lambda status: status["state"] == "ABORTED")
+    for server, organisation in zip(made, processes.organisations, strict=True):
+        end = time.monotonic() + 20
+        while not organisation.task_keys.are_erased:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        server.stop()
+        nothing_opens(organisation, secrets[organisation.settings.index], reports[20:], own.task)
+
+
+def test_what_was_promised_to_be_forgotten_is_even_if_nobody_closes(tmp_path, monkeypatch):
+    processes = Processes(tmp_path)
+    parties, _ = round_task()
+    own = processes.prepare_round(parties, rounds=OPEN)
+    secrets = secrets_of(processes.organisations[1])
+    server = DonationServer(processes.organisations[1])
+    reports = donations(own, TABLE[:2])
+    server.ingest.take(reports)
+    assert all(
+        isinstance(answer, Refusal)
+        for answer in server.ingest.take([reports[0][:36] + b"\1" + reports[0][37:]])
+    )
+    monkeypatch.setattr(server, "_erased_by", time.time() - 1)
+    server.start()
+    server.stop()
+    nothing_opens(processes.organisations[1], secrets, reports, own.task)
+
+
+def test_keys_that_were_half_erased_are_erased_at_the_next_start(tmp_path, monkeypatch):
+    processes = Processes(tmp_path)
+    parties, _ = round_task()
+    own = processes.prepare_round(parties, rounds=OPEN)
+    keys, secrets = processes.organisations[0].task_keys, secrets_of(processes.organisations[0])
+    store = ForgettingStore(open_store(tmp_path / "reports", own.task.task_id), keys)
+    with monkeypatch.context() as patched:
+        patched.setattr("sfumato.donation.organisation.task_keys.erase_file", raise_disk)
+        with pytest.raises(EngineError, match="no space"):
+            store.forget()
+    store.close()
+    assert (processes.organisations[0].folder / "keys" / "envelope").exists()
+    DonationServer(processes.organisations[0]).stop()
+    nothing_opens(processes.organisations[0], secrets, donations(own, TABLE[:1]), own.task)
+
+
+def raise_disk(_path: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 # ---------------------------------------------------------------- real processes

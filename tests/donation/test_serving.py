@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from sfumato.donation.messages import Receipt, Refusal, RefusalKind, SignedTask,
 from sfumato.donation.messages.report import MEDIA_TYPE
 from sfumato.donation.protecting import EnvelopeKey, SigningKey
 from sfumato.donation.serving import DonationApplication, Ingest, Limits
+from sfumato.donation.serving.counters import Counters
+from sfumato.donation.serving.group_commit import GroupCommit
 from sfumato.donation.serving.limits import AddressLimits
 from sfumato.donation.serving.problems import PROBLEMS
 from sfumato.donation.serving.running import uvicorn_server
-from sfumato.donation.storage import open_store
+from sfumato.donation.storage import Outcome, open_store
 from sfumato.errors import EngineError, MissingExtra, ProtocolError
 
 NO_LIMIT = Limits(requests_per_second=None)
@@ -105,6 +108,11 @@ def problem(answer: tuple[int, dict[str, str], bytes]) -> str:
     return values["code"]
 
 
+def said(receipt: Receipt) -> tuple[bytes, int, int, int]:
+    """Return what a receipt says of its report, however often it was signed."""
+    return receipt.report_id, receipt.round_number, receipt.server, receipt.time_bucket
+
+
 # ---------------------------------------------------------------- taking
 
 
@@ -118,8 +126,9 @@ def test_a_report_is_taken_once_and_acknowledged_always(ingest: Ingest, parties:
         assert receipt.report_id == data[37:53]
         assert (receipt.server, receipt.round_number) == (0, 0)
         assert 0 <= time.time() - receipt.time_bucket < 3600 + 60
-        again = await client.put(data, chunks=3)
-        assert (again[0], again[2]) == (200, body)
+        status, _, body = await client.put(data, chunks=3)
+        assert status == 200
+        assert said(Receipt.from_bytes(body, parties.task)) == said(receipt)
 
     asyncio.run(work())
     assert ingest.store.count(0) == 1
@@ -133,12 +142,41 @@ def test_many_at_once_are_stored_in_groups(ingest: Ingest, parties: Parties) -> 
         client = Client(application)
         answers = await asyncio.gather(*(client.put(data) for data in reports * 2))
         assert sorted(status for status, _, _ in answers) == [200] * 12 + [201] * 12
-        bodies = [body for _, _, body in answers]
-        assert bodies[:12] == bodies[12:]
+        receipts = [said(Receipt.from_bytes(body, parties.task)) for _, _, body in answers]
+        assert receipts[:12] == receipts[12:]
+        assert [report_id for report_id, *_ in receipts[:12]] == [data[37:53] for data in reports]
         assert application.counters._groups < 12
 
     asyncio.run(work())
     assert ingest.store.count(0) == 12
+
+
+def test_a_group_is_signed_once_and_each_report_has_its_own_answer(
+    ingest: Ingest, parties: Parties
+) -> None:
+    checked = [ingest.check(parties.report()) for _ in range(12)]
+    other = replace(checked[3], body=b"other", digest=hashlib.sha256(b"other").digest())
+    late = replace(checked[0], report_id=b"l" * 16, round_number=1)
+
+    async def work() -> None:
+        commit = GroupCommit(ingest, 100, Counters())
+        (alone,) = await asyncio.gather(commit.put(checked[0]))
+        assert alone.outcome is Outcome.STORED
+        every = [*checked, other, late]
+        taken = await asyncio.gather(*map(commit.put, every), return_exceptions=True)
+        kinds = [answer.kind for answer in taken[12:]]
+        assert kinds == [RefusalKind.CONFLICT, RefusalKind.ROUND]
+        outcomes = [answer.outcome for answer in taken[:12]]
+        assert outcomes == [Outcome.REPEATED, *[Outcome.STORED] * 11]
+        receipts = [answer.receipt for answer in taken[:12]]
+        assert len({receipt.signature for receipt in receipts}) <= 2
+        for receipt, report in zip(receipts, checked, strict=True):
+            read = Receipt.from_bytes(receipt.to_bytes(), parties.task)
+            assert said(read) == (report.report_id, 0, 0, report.time_bucket)
+        assert said(receipts[0]) == said(alone.receipt)
+        await commit.close()
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("ciphertext",)])

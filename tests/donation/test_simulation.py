@@ -109,6 +109,10 @@ def test_a_round_of_too_few_donors_is_refused_before_anything_is_started(tmp_pat
         simulate_round(TABLE, SCHEMA, SimulationSettings(k=5), folder=tmp_path)
     with pytest.raises(DataError, match="9 are asked for, and the table has 4"):
         simulate_round(TABLE, SCHEMA, SimulationSettings(k=2, donors=9), folder=tmp_path)
+    whole = SimulationSettings(k=250, k_of="file", deletion_share=0.7)  # seven tenths, no float
+    assert (whole.donors_alike, whole.least_donors) == (834, 8340)
+    with pytest.raises(PlanError, match="needs 8,340 donors, and there are 4"):
+        simulate_round(TABLE, SCHEMA, whole, folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -298,14 +298,14 @@ def test_a_full_disk_stores_nothing_and_says_so(
     store.close()
 
 
+def failing(_: int) -> None:
+    raise OSError(5, "Input/output error")
+
+
 def test_after_a_failed_synchronization_nothing_is_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(tmp_path, TASK)
-
-    def failing(_: int) -> None:
-        raise OSError(5, "Input/output error")
-
     monkeypatch.setattr(os, "fdatasync", failing)
     for _ in range(2):
         with pytest.raises(EngineError, match=r"input/output|restart the server"):
@@ -370,6 +370,94 @@ def test_a_database_that_is_not_there_is_told_without_the_password() -> None:
     with pytest.raises(EngineError, match=r"postgresql://127\.0\.0\.1/none") as caught:
         open_store("postgresql://nobody:CANARY@127.0.0.1:1/none", TASK)
     assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.postgresql
+def test_a_lost_connection_is_made_anew_and_commits_are_durable(
+    server: Server,  # noqa: F811 - the fixture
+) -> None:
+    import psycopg
+
+    store = open_store(server.url(), os.urandom(32), 3)
+    store.put([report(1)])
+    assert store._database.execute("show synchronous_commit").fetchone() == ("on",)
+    with psycopg.connect(server.url(), autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s)", (store._database.info.backend_pid,))
+    with pytest.raises(EngineError, match="nothing was stored"):
+        store.put([report(2)])
+    assert outcomes(store.put([report(2), report(1)])) == [Outcome.STORED, Outcome.REPEATED]
+    assert store.count(0) == 2
+    store.close()
+
+
+def test_what_a_killed_server_left_unsynchronized_is_synchronized_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write was done and its synchronization not: a repeated report must not be acknowledged
+    for entries that only the system's cache holds."""
+    store = open_store(tmp_path, TASK)
+    store.put([report(1)])
+    monkeypatch.setattr(os, "fdatasync", failing)
+    with pytest.raises(EngineError, match="input/output"):
+        store.put([report(2)])
+    monkeypatch.undo()
+    store.close()
+    log = tmp_path / "round-0.log"
+    assert report(2).body in log.read_bytes()
+    done: list[str] = []
+    write, sync = os.pwrite, os.fsync
+
+    def writing(file: int, data: bytes, at: int) -> int:
+        done.append("written" if report(2).body in bytes(data) else "other")
+        return write(file, data, at)
+
+    def syncing(file: int) -> None:
+        done.append("synchronized")
+        sync(file)
+
+    monkeypatch.setattr(os, "pwrite", writing)
+    monkeypatch.setattr(os, "fsync", syncing)
+    again = open_store(tmp_path, TASK)
+    monkeypatch.undo()
+    assert "synchronized" in done[done.index("written") :]
+    assert outcomes(again.put([report(2), report(3)])) == [Outcome.REPEATED, Outcome.STORED]
+    again.close()
+
+
+def test_an_erasure_that_was_broken_off_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path, TASK)
+    store.put([report(1, body=b"CANARY")])
+    ids = store.freeze(0)
+
+    def refusing(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refusing)
+    with pytest.raises(EngineError, match="read-only"):
+        store.erase(0)
+    monkeypatch.undo()
+    store.close()
+    log = tmp_path / "round-0.log"
+    assert log.exists()
+    store = open_store(tmp_path, TASK)
+    assert not log.exists()
+    assert (store.freeze(0) == ids).all()
+    store.close()
+    open_store(tmp_path, TASK).close()  # and a log that is gone is no damage
+
+
+def test_a_frozen_round_does_not_open_again_because_the_index_is_lost(tmp_path: Path) -> None:
+    store = open_store(tmp_path, TASK)
+    store.put([report(1)])
+    store.freeze(0)
+    store.put([report(2, round_number=1)])
+    store.close()
+    for path in tmp_path.glob("reports.sqlite*"):
+        path.unlink()
+    with pytest.raises(EngineError, match=r"index of .* is lost"):
+        open_store(tmp_path, TASK)
 
 
 def test_the_index_is_plain_sqlite(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfumato.errors import PlanError, ProtocolError
+from sfumato.atomic import write_whole
+from sfumato.errors import EngineError, PlanError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -253,16 +254,23 @@ def simulate(
 
 def make_researcher(console: Console, folder: Path, name: str) -> None:
     """Make a researcher's keys and say what the servers must know of them."""
+    import tomlkit
+
     from sfumato.donation.clients import ResearcherKeys
 
     keys = ResearcherKeys.generate()
     keys.write(folder)
     party = keys.party(name).model_dump(mode="json")
     closing = keys.signer.verifying_key.hex()
+    path = folder / "researcher.toml"
+    try:
+        write_whole(path, tomlkit.dumps({"researcher": party}))
+    except OSError as error:
+        raise EngineError(f"{path}: {(error.strerror or 'refused').lower()}") from None
     words = [
         f"keys: {folder} (keep it; without it no bundle opens)",
-        f"closing_key for each server.toml: {closing}",
-        f"researcher of the task: {json.dumps(party)}",
+        f"for the task: the table in {path}, which is public",
+        f"your verifying key, to be compared by another way: {closing}",
     ]
     console.result({"closing_key": closing, "researcher": party}, words)
 
@@ -335,8 +343,8 @@ def _delivered(servers: TaskServers, receipts: Path, file: DonationFile) -> tupl
         # a server that had stored it would have known it: it is in no round of all three
         receipts.unlink(missing_ok=True)
         raise ProtocolError(
-            "the round was closed before all three servers had the report, so it does not count: "
-            "donate the record again, for the next round"
+            "the round was closed before all three servers had the report, so it does not count; a "
+            "task has one round: ask the organisations for their next task"
         ) from None
     file.done(given).write(receipts)
     return given
@@ -396,7 +404,9 @@ def _release_values(release: DonatedRelease) -> dict[str, Any]:
         "rows": release.data.height,
         "classes": release.classes.height,
         "smallest_class": release.smallest_class,
+        "smallest_class_of_the_file": release.smallest_rows,
         "impossible": release.impossible,
+        "thinned": release.thinned,
         "suppressed": release.manifest.suppressed,
         "information_loss": release.loss,
         "risk_and_certainty": release.risk.to_dict(),
@@ -408,7 +418,8 @@ def _release_words(release: DonatedRelease, out: Path) -> list[str]:
     figures, manifest = release.risk.with_suppressed, release.manifest
     counts = (
         f"{release.data.height:,} rows released of {manifest.records:,} donations; "
-        f"{release.classes.height:,} classes, the smallest of {release.smallest_class:,} donors; "
+        f"{release.classes.height:,} classes, the smallest of {release.smallest_class:,} donors "
+        f"and of {release.smallest_rows:,} rows in the file; "
         f"{manifest.suppressed:,} donors are in no released class"
     )
     loss = (
@@ -419,5 +430,7 @@ def _release_words(release: DonatedRelease, out: Path) -> list[str]:
     words = [counts, loss]
     if release.impossible:
         words.append(f"{release.impossible:,} rows are left out: their answers are impossible")
+    if release.thinned:
+        words.append(f"{release.thinned:,} more rows are left out: too few of their class are left")
     words += [f"promised: {promise.sentence}" for promise in release.certificate.promises]
     return [*words, f"release: {out}"]

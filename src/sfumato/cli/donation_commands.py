@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from sfumato.cli.console import Console
+from sfumato.cli.donation_preparation import task as task_command
+from sfumato.cli.donation_preparation import token as token_command
 from sfumato.cli.donation_server import server
 from sfumato.cli.options import (
     Data,
@@ -67,6 +69,8 @@ Round = Annotated[
 ]
 
 donate.command()(server)
+donate.command("task")(task_command)
+donate.command("token")(token_command)
 
 
 @donate.command()
@@ -177,7 +181,11 @@ def collect(
 def simulate(
     data: Data,
     schema: SchemaFile,
-    k: Annotated[int, typer.Option(min=2, help="How many donors look alike at least.")] = 250,
+    k: Annotated[int, typer.Option(min=2, help="How many look alike at least.")] = 250,
+    k_of: Annotated[
+        str,
+        typer.Option(help="donors (k of a class before the deletion) or file (k of its rows)."),
+    ] = "donors",
     delete: Annotated[
         float, typer.Option(min=0, max=1, help="The share of every class that chance removes.")
     ] = 0.5,
@@ -248,6 +256,7 @@ def simulate(
     )
     asked = {
         "k": k,
+        "k_of": k_of,
         "deletion_share": delete,
         "mode": mode,
         "donors": donors,

@@ -63,8 +63,8 @@ def server(
     made = Organisation.create(folder, settings, url=url)
     typer.echo(
         f"{made.folder / 'card.toml'}: give this card to the two others and to the researcher. "
-        f"Then put the signed task into {made.folder} as task.toml, and all three cards as "
-        "cards/0.toml, cards/1.toml and cards/2.toml."
+        f"When all three have signed the task: sfumato donate task TASK --join {made.folder} "
+        "--cards CARDS, with all three cards as 0.toml, 1.toml and 2.toml."
     )
 
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 import logging
 import signal
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import current_thread, main_thread
+from threading import TIMEOUT_MAX, Timer, current_thread, main_thread
 from types import FrameType
 from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from sfumato.donation.links import Switchboard
-from sfumato.donation.organisation import Organisation
+from sfumato.donation.organisation import ForgettingStore, Organisation
+from sfumato.donation.rounds import RoundKeys
 from sfumato.donation.rounds.desk import RoundDesk
 from sfumato.donation.rounds.rounds_endpoints import RoundsApplication
 from sfumato.donation.serving import DonationApplication, Ingest
 from sfumato.donation.serving.running import uvicorn_server
 from sfumato.donation.sharing import Channels, FramedChannels
 from sfumato.donation.storage import open_store
+from sfumato.errors import EngineError
 
 __all__ = ["DonationServer", "run_server"]
 
+_LOG = logging.getLogger("sfumato.donation.server")
 _ASK_SECONDS = 10.0
 _GOODBYE_SECONDS = 5.0
 _ROUND_BITS, _ATTEMPT_BITS = 20, 12
@@ -86,14 +90,14 @@ class DonationServer:
         settings = organisation.settings
         signed = organisation.task
         task = signed.configuration
-        self._store = open_store(organisation.store, task.task_id, task.n_max)
-        self.ingest = Ingest(
-            signed,
-            settings.index,
-            organisation.envelope,
-            organisation.signer,
-            self._store,
-        )
+        keys, signer = organisation.task_keys, organisation.signer
+        inner = open_store(organisation.store, task.task_id, task.n_max)
+        self._store = ForgettingStore(inner, keys)
+        self._erased_by = task.erased_by.timestamp()
+        self._deadline: Timer | None = None
+        if keys.are_erased:  # a stop may have come in between
+            keys.erase()
+        self.ingest = Ingest(signed, settings.index, keys.envelope, signer, self._store)
         self.switchboard = Switchboard(
             settings.index,
             task.task_id,
@@ -107,21 +111,39 @@ class DonationServer:
         self.desk = RoundDesk(
             self.ingest,
             organisation.folder / "rounds",
-            organisation.round_keys,
+            RoundKeys(signer, keys.verification_part),
             settings.rounds,
             _Meeting(self.switchboard, organisation),
-            closing_key=settings.closing_key,
+            closing_key=organisation.closing_key,
             most_attempts=settings.most_attempts,
         )
-        inner = DonationApplication(self.ingest, settings.limits)
-        self.application = RoundsApplication(inner, self.desk, settings.limits)
+        donations = DonationApplication(self.ingest, settings.limits)
+        self.application = RoundsApplication(donations, self.desk, settings.limits)
 
     def start(self) -> None:
-        """Begin to work at rounds that were ordered."""
+        """Begin to work at rounds that were ordered; forget all at the task's ``erased_by``."""
+        left = self._erased_by - time.time()
+        if left <= 0:
+            self._forget()
+        else:
+            self._deadline = Timer(min(left, TIMEOUT_MAX), self._forget)
+            self._deadline.daemon = True
+            self._deadline.start()
         self.desk.start()
+
+    def _forget(self) -> None:
+        """Erase keys and reports, whatever has become of the round: that was promised."""
+        try:
+            self._store.forget()
+        except EngineError as error:
+            _LOG.warning("erased_by has passed, and the disk refuses: %s", error)
+        else:
+            _LOG.info("erased_by has passed: keys and reports of the task are erased")
 
     def stop(self) -> None:
         """Let go of ports and store; a round that runs goes on at the next start."""
+        if self._deadline is not None:
+            self._deadline.cancel()
         self.desk.stop()
         self.switchboard.close()
         self.desk.join(_GOODBYE_SECONDS)

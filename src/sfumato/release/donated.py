@@ -4,12 +4,14 @@ Beside what every release folder holds there is ``donation.json``, the task and 
 the signatures of all three servers, and ``donor-classes.csv``: the classes of all accepted donors
 of whom the release may speak, as the manifest counts them. Deleting a share of every class makes
 classes of fewer than k rows; that each is shared by k *donors* is k-map in that file, and is
-recounted from it.
+recounted from it. Where the task promises k rows of the file itself (``k_of_file``), classes had as
+many more donors as the deletion takes, and the file is k-anonymous for that number.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,6 +75,9 @@ class DonatedRelease:
         Of the released rows.
     impossible
         Sampled rows that are left out, as an answer in them is none of the possible ones.
+    thinned
+        Possible rows that are left out, as impossible ones had left their class with fewer rows
+        than the task's ``k_of_file``.
     notes
         What else is to be known, a sentence each; it stands among the certificate's limits.
     """
@@ -82,6 +87,7 @@ class DonatedRelease:
     data: pl.DataFrame
     schema: Schema
     impossible: int
+    thinned: int = 0
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -126,11 +132,17 @@ class DonatedRelease:
             if answered
             else pl.repeat(value=True, n=table.height, dtype=pl.Boolean, eager=True)
         )
-        data = table.filter(possible)
+        whole = table.filter(possible)
+        names = [q.column for q in configuration.quasi_identifiers]
+        # a donor who spoils his own row must not make the classmates' promise untrue
+        data = whole.filter(pl.len().over(names) >= (configuration.k_of_file or 1))
         if data.is_empty():
-            raise GuaranteeNotMet("nothing is left to release: every sampled row is impossible")
+            raise GuaranteeNotMet(
+                "nothing is left to release: of every class too many sampled rows are impossible"
+            )
         released = _released_schema(configuration, schema)
-        return cls(task, signed, data, released, table.height - data.height, tuple(notes))
+        impossible, thinned = table.height - whole.height, whole.height - data.height
+        return cls(task, signed, data, released, impossible, thinned, tuple(notes))
 
     # -- what is known of it -----------------------------------------------------------------
 
@@ -201,13 +213,17 @@ class DonatedRelease:
         return min(size for size in self.manifest.class_sizes if size is not None)
 
     @cached_property
+    def smallest_rows(self) -> int:
+        """How many rows look alike at least in the released file."""
+        return int(self.data.select(pl.len().over(list(self.quasi_identifiers)).min()).item())
+
+    @cached_property
     def promises(self) -> tuple[Criterion, ...]:
         """What can be recounted from the released files."""
         k = self.configuration.k
         found: list[Criterion] = [KMap(k=k, population=CLASSES_FILE)]
-        share = Fraction(self.manifest.deletion_share)
-        least = int(self.classes.filter(pl.col("rows") > 0)["rows"].min() or 0)  # type: ignore[arg-type]
-        kept = min(k - -(-k * share.numerator // share.denominator), least)
+        left = k - math.ceil(k * Fraction(self.manifest.deletion_share))
+        kept = self.configuration.k_of_file or min(left, self.smallest_rows)
         if kept >= _LEAST:
             found.append(KAnonymity(k=kept))
         rule = self.configuration.l_diversity
@@ -256,6 +272,7 @@ class DonatedRelease:
             "attempt": manifest.attempt,
             "mode": manifest.mode,
             "donors_alike": task.k,
+            "rows_alike": task.k_of_file,
             "deletion_share": manifest.deletion_share,
             "exact_quasi_identifiers_opened": manifest.qid_open,
             "servers": [server.name for server in task.servers],
@@ -359,6 +376,11 @@ class DonatedRelease:
             words.append(
                 f"{self.impossible:,} sampled rows are left out, as an answer in them is none of "
                 "the possible ones: their donors' programs did not keep to the protocol."
+            )
+        if self.thinned:
+            words.append(
+                f"{self.thinned:,} more rows are left out, as those that are impossible had left "
+                f"their classes with fewer than {task.k_of_file:,} rows."
             )
         if manifest.qid_open:
             words.append(

@@ -184,7 +184,8 @@ class HttpConnection:
         if len(data) > self._most_bytes:
             raise HTTPException("an answer that is too long")
         retry = response.getheader("retry-after", "")
-        return Answer(response.status, data, float(retry) if retry.isdigit() else None)
+        seconds = float(retry) if retry.isascii() and retry.isdigit() else None
+        return Answer(response.status, data, seconds)
 
 
 def refusal(name: str, answer: Answer) -> ServerRefused:

@@ -121,4 +121,6 @@ class DonationFile:
         receipts = tuple(Receipt.from_bytes(data, task) for data in self.receipts)
         if len({receipt.report_id for receipt in receipts}) > 1:
             raise ProtocolError("receipts: of different reports")
+        if self.report is None and [receipt.server for receipt in receipts] != [0, 1, 2]:
+            raise ProtocolError("receipts: one of each of the three servers is needed")
         return receipts

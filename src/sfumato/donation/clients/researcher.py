@@ -47,7 +47,11 @@ class ResearcherKeys:
 
     def party(self, name: str) -> ResearcherParty:
         """Return how a task names the researcher."""
-        return ResearcherParty(name=name, envelope=EnvelopeConfiguration.of_key(0, self.envelope))
+        return ResearcherParty(
+            name=name,
+            envelope=EnvelopeConfiguration.of_key(0, self.envelope),
+            verifying_key=self.signer.verifying_key,
+        )
 
     def write(self, folder: Path) -> None:
         """Write the keys into a new folder that its owner alone reads.
@@ -160,10 +164,22 @@ class Researcher:
             self._servers.order(server, order.to_json()) for server in range(len(self._servers))
         )
 
+    def latest_round(self) -> int:
+        """Return the round that was ordered last, as far as the servers that answer know.
+
+        Raises
+        ------
+        ServerLost
+            If fewer than two answer.
+        """
+        return max(status.round_number for status in self._heard(self._servers.status)[0])
+
     def wait(
         self, number: int, seconds: float, progress: Progress = silent, interval: float = 0.5
     ) -> None:
-        """Wait until two servers at least have released a round.
+        """Wait until all three servers have released a round, or two when the time is over.
+
+        A server that does not answer is left out, as two of three are enough.
 
         Parameters
         ----------
@@ -180,12 +196,14 @@ class Researcher:
         ------
         ProtocolError
             If the round was aborted, or stays open for lack of donors.
+        ServerLost
+            If fewer than two servers answer.
         EngineError
             If it takes longer.
         """
         end = time.monotonic() + seconds
         while True:
-            found = [self._servers.round_status(server, number) for server in range(3)]
+            found, lost = self._heard(lambda server: self._servers.round_status(server, number))
             released = sum(status.is_released for status in found)
             aborted = [status for status in found if status.is_aborted]
             if released < _ENOUGH and aborted:
@@ -200,9 +218,23 @@ class Researcher:
             if time.monotonic() > end:
                 if released >= _ENOUGH:
                     return
-                words = "; ".join(status.describe() for status in found)
+                words = "; ".join([*(status.describe() for status in found), *map(str, lost)])
                 raise EngineError(f"round {number} has not ended after {seconds:g} s: {words}")
             self._sleep(interval)
+
+    def _heard(
+        self, ask: Callable[[int], ServerStatus]
+    ) -> tuple[list[ServerStatus], list[ServerLost]]:
+        """Return what the servers say, and who of them does not answer: one at most."""
+        found, lost = [], []
+        for server in range(len(self._servers)):
+            try:
+                found.append(ask(server))
+            except ServerLost as error:
+                lost.append(error)
+        if len(found) < _ENOUGH:
+            raise lost[0]
+        return found, lost
 
     def collect(self, number: int) -> Collected:
         """Fetch the bundles of a round and leave out what does not hold.

@@ -17,12 +17,14 @@ from sfumato.donation.clients.connection import (
 from sfumato.donation.messages import Receipt, Report, SignedTask, TaskConfiguration
 from sfumato.donation.messages.report import MEDIA_TYPE
 from sfumato.donation.rounds.states import RoundState
+from sfumato.donation.serving.problems import problem_type
 from sfumato.errors import ProtocolError
 
 __all__ = ["ServerStatus", "TaskServers"]
 
 _DONE = frozenset({RoundState.RELEASED, RoundState.ERASED})
 _MOST_WORDS = 300
+_TOO_FEW = problem_type("too-few-donors")
 _BESIDE_ROWS = 1 << 24
 
 
@@ -40,8 +42,8 @@ class ServerStatus:
         The round for which reports are taken.
     received, accepted
         Reports of the round, and those that passed all checks; in hundreds while it is open.
-    error
-        What went wrong, or an empty text.
+    error, problem
+        What went wrong, in words, and the type of the problem (RFC 9457); or empty texts.
     """
 
     server: int
@@ -51,6 +53,7 @@ class ServerStatus:
     received: int
     accepted: int
     error: str = ""
+    problem: str = ""
 
     @property
     def is_released(self) -> bool:
@@ -65,7 +68,7 @@ class ServerStatus:
     @property
     def lacks_donors(self) -> bool:
         """Whether an order to close it was refused, as it holds fewer than ``n_min`` reports."""
-        return self.state == RoundState.OPEN and "(n_min)" in self.error
+        return self.state == RoundState.OPEN and self.problem == _TOO_FEW
 
     @classmethod
     def read(cls, server: int, body: bytes) -> Self:
@@ -80,15 +83,17 @@ class ServerStatus:
             values: Any = json.loads(body)
             numbers = [values[name] for name in ("round", "received", "accepted")]
             numbers.append(values.get("open_round", values["round"]))
-            state, error = values["state"], values.get("error", "")
+            state = values["state"]
+            error, problem = values.get("error", ""), values.get("problem", "")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ProtocolError(f"status of server {server}: malformed") from None
         whole = all(type(number) is int and number >= 0 for number in numbers)
-        if not whole or state not in tuple(RoundState) or not isinstance(error, str):
+        texts = isinstance(error, str) and isinstance(problem, str)
+        if not whole or not texts or state not in tuple(RoundState):
             raise ProtocolError(f"status of server {server}: malformed")
         number, received, accepted, open_round = numbers
         shown = "".join(letter for letter in error if letter.isprintable())[:_MOST_WORDS]
-        return cls(server, number, state, open_round, received, accepted, shown)
+        return cls(server, number, state, open_round, received, accepted, shown, problem)
 
     def describe(self) -> str:
         """Return the status in one line."""

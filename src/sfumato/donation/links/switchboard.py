@@ -40,6 +40,7 @@ _AGREEMENT = struct.Struct(">I48s")
 _HANDSHAKE_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 _MOST_HANDSHAKES = 16
+_FAR = 1 << 16  # more attempts than anybody makes: a peer must not use up the numbers
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class Switchboard:
                 incoming[peer] = self._take(peer, number, deadline)
             sessions = {self._index: session}
             sessions |= {peer: call.session for peer, call in incoming.items()}
-            attempt = max(proposal, *(call.proposal for call in incoming.values()))
+            attempt = _agreed(proposal, {peer: call.proposal for peer, call in incoming.items()})
             agreement = _AGREEMENT.pack(attempt, b"".join(sessions[place] for place in range(3)))
             for peer, connection in outgoing.items():
                 _send(connection, agreement, peer)
@@ -271,26 +272,28 @@ class Switchboard:
 
     def _answer(self, plain: socket.socket) -> None:
         """Shake hands, hear the greeting and keep the call until somebody takes it."""
+        connection: socket.socket = plain
         try:
             plain.settimeout(_HANDSHAKE_SECONDS)
             keep_alive(plain)
-            connection = self._inbound.wrap_socket(plain, server_side=True)
-            peer = self._known.get(connection.getpeercert(binary_form=True) or b"")
-            reader = reader_of(connection)
+            secured = self._inbound.wrap_socket(plain, server_side=True)
+            connection = secured
+            peer = self._known.get(secured.getpeercert(binary_form=True) or b"")
+            reader = reader_of(secured)
             greeting = read_exactly(reader, _GREETING.size, -1, _HANDSHAKE_SECONDS)
             magic, task_id, caller, number, proposal, session = _GREETING.unpack(greeting)
             if (magic, task_id) != (_MAGIC, self._task_id) or peer is None or caller != peer:
                 close_connection(connection)
                 return
         except (OSError, ValueError, LinkLost):
-            close_connection(plain)
+            close_connection(connection)
             return
         finally:
             with self._changed:
                 self._handshakes -= 1
         with self._changed:
             before = self._calls.pop(peer, None)
-            self._calls[peer] = _Call(connection, reader, number, proposal, session)
+            self._calls[peer] = _Call(secured, reader, number, proposal, session)
             self._changed.notify_all()
         if before is not None:
             close_connection(before.connection)
@@ -320,6 +323,17 @@ def _context(
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificate, private_key)
     return context
+
+
+def _agreed(own: int, theirs: Mapping[int, int]) -> int:
+    """Return the greatest of the proposed attempts."""
+    for peer, proposal in theirs.items():
+        if proposal > own + _FAR:
+            raise LinkLost(
+                f"server {peer} proposes attempt {proposal}, and this one {own}: more than {_FAR} "
+                "ahead is not followed"
+            )
+    return max(own, *theirs.values())
 
 
 def _hear(call: _Call, agreement: bytes, peer: int, timeout: float) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["merkle_path", "merkle_root", "root_of_path"]
+__all__ = ["merkle_path", "merkle_root", "root_of_path", "sparse_tree"]
+
+_HASH_BYTES = 32
 
 
 def merkle_root(entries: Sequence[bytes]) -> bytes:
@@ -40,6 +42,38 @@ def merkle_path(entries: Sequence[bytes], position: int) -> tuple[bytes, ...]:
         level = _above(level)
         position //= 2
     return tuple(path)
+
+
+def sparse_tree(
+    entries: Mapping[int, bytes], depth: int, random_bytes: Callable[[int], bytes]
+) -> tuple[bytes, dict[int, tuple[bytes, ...]]]:
+    """Return the root of a full tree in which few places are taken, and each entry's path.
+
+    Where nothing is, the node is random bytes, as the hash of something unknown is too: a path does
+    not tell how many other entries there are. :func:`root_of_path` reads it as one of a tree of
+    ``2 ** depth`` entries.
+
+    Parameters
+    ----------
+    entries
+        By their positions, 0 to ``2 ** depth - 1``; one at least.
+    depth
+        Of the tree, 1 or more; a path has as many neighbours.
+    random_bytes
+        Returns that many secret random bytes.
+    """
+    level = {position: _leaf(entry) for position, entry in entries.items()}
+    levels = []
+    for _ in range(depth):
+        for position in [one ^ 1 for one in level if one ^ 1 not in level]:
+            level[position] = random_bytes(_HASH_BYTES)
+        levels.append(level)
+        level = {one >> 1: _node(level[one], level[one + 1]) for one in level if not one & 1}
+    paths = {
+        position: tuple(nodes[position >> height ^ 1] for height, nodes in enumerate(levels))
+        for position in entries
+    }
+    return level[0], paths
 
 
 def root_of_path(entry: bytes, position: int, count: int, path: Sequence[bytes]) -> bytes | None:

@@ -100,10 +100,14 @@ class ResearcherParty(Settings):
         The person or group.
     envelope
         Where the servers seal the sensitive shares to.
+    verifying_key
+        Ed25519 key, 32 bytes, of the orders to close the round. None: each server is told one by
+        its own settings (``closing_key``), and nothing shows that it is the same.
     """
 
     name: _Name
     envelope: EnvelopeConfiguration
+    verifying_key: _Octets32 | None = None
 
 
 class RegistrarParty(Settings):

@@ -22,7 +22,7 @@ from sfumato.donation.messages.task import FunctionKeyLayout, TaskConfiguration
 from sfumato.donation.protecting import EnvelopeKey, seal
 from sfumato.errors import ProtocolError
 
-__all__ = ["MEDIA_TYPE", "Report", "make_report", "open_report"]
+__all__ = ["MEDIA_TYPE", "Report", "check_report", "make_report", "open_report"]
 
 MEDIA_TYPE = "application/sfumato-donation-report"
 
@@ -202,6 +202,15 @@ def make_report(
     return Report.from_bytes(header + b"".join(sealed), layout)
 
 
+def check_report(task: TaskConfiguration, report: Report, server: int, key: EnvelopeKey) -> None:
+    """Do all checks that one server can do alone; what it would learn is let go of.
+
+    Parameters and errors are those of :func:`open_report`.
+    """
+    held = _held(task, server, open_part(report, server, key))
+    check_commitments(report.commitments, report.layout.task_id, report.report_id, held)
+
+
 def open_report(
     task: TaskConfiguration, report: Report, server: int, key: EnvelopeKey
 ) -> ServerShares:
@@ -252,23 +261,22 @@ def read_part(task: TaskConfiguration, report: Report, server: int, part: bytes)
     """
     layout = report.layout
     public = report.public_share
+    held = _held(task, server, part)
+    check_commitments(report.commitments, layout.task_id, report.report_id, held)
     seeds: tuple[bytes, ...] = ()
     mailboxes: tuple[bytes, ...] = ()
     correction = b""
     if task.mode == "shuffle":
-        seeds = (part[:SEED_BYTES], part[SEED_BYTES : 2 * SEED_BYTES])
-        held = [(server, seeds[0]), ((server + 1) % 3, seeds[1])]
+        seeds = (held[0][1], held[1][1])
         correction, public = public[: task.record_bytes], public[task.record_bytes :]
         own = part[2 * SEED_BYTES :]
     else:
-        held = [(server, part)]
         own = part
         if task.mailbox and server < 2:
             tables = task.mailbox_tables
             mailboxes = _join(task.mailbox, tables, own, public)
             own = own[tables * task.mailbox.private_bytes :]
             public = public[tables * task.mailbox.public_bytes :]
-    check_commitments(report.commitments, layout.task_id, report.report_id, held)
     return ServerShares(
         layout.task_id,
         report.report_id,
@@ -280,6 +288,16 @@ def read_part(task: TaskConfiguration, report: Report, server: int, part: bytes)
         own + public if task.histogram and server < 2 else b"",
         mailboxes,
     )
+
+
+def _held(task: TaskConfiguration, server: int, part: bytes) -> list[tuple[int, bytes]]:
+    """Return place and secret of each commitment that an opened part must fit."""
+    if task.mode == "dpf":
+        return [(server, part)]
+    return [
+        (server, part[:SEED_BYTES]),
+        ((server + 1) % 3, part[SEED_BYTES : 2 * SEED_BYTES]),
+    ]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -25,7 +28,7 @@ from sfumato.errors import PlanError
 from sfumato.settings import Settings
 from sfumato.table import Column, Role, Schema
 
-__all__ = ["FunctionKeyLayout", "LDiversityRule", "TaskConfiguration"]
+__all__ = ["FunctionKeyLayout", "LDiversityRule", "TaskConfiguration", "donors_for_rows"]
 
 _SEPARATOR = b"sfumato donation v1 task\0"
 _Count = Annotated[int, Field(ge=1, le=2**31)]
@@ -68,6 +71,21 @@ class FunctionKeyLayout(Settings):
         return self.key_bytes - self.private_bytes
 
 
+def donors_for_rows(rows: int, deletion_share: Decimal | Fraction) -> int:
+    """Return how many donors a class needs so that so many rows of it are left.
+
+    Of n donors n - ceil(p n) = floor((1 - p) n) are kept, so the least n is ceil(rows / (1 - p)).
+
+    Parameters
+    ----------
+    rows
+        1 or more.
+    deletion_share
+        p, from 0 to below 1, exactly.
+    """
+    return math.ceil(rows / (1 - Fraction(deletion_share)))
+
+
 class LDiversityRule(Settings):
     """Classes with fewer than ``l`` different answers to a sensitive question are not released.
 
@@ -95,7 +113,10 @@ class TaskConfiguration(Settings):
     record_bytes
         L, the length of a record; the same for every donor.
     k
-        How many rows of a release look alike at least.
+        How many donors look alike at least: classes of fewer are not released.
+    k_of_file
+        How many rows of the released file look alike at least, after the deletion; 2 or more. It
+        asks for a ``k`` of :func:`donors_for_rows`. None: the file is as it comes of ``k``.
     deletion_share
         The share p of every class that is removed by chance: ceil(p n) of n rows; 0 to below 1.
     l_diversity
@@ -136,6 +157,7 @@ class TaskConfiguration(Settings):
     sensitive: tuple[SensitiveQuestion, ...]
     record_bytes: Annotated[int, Field(ge=1, le=65_536)] = 256
     k: Annotated[int, Field(ge=2, le=1_000_000)]
+    k_of_file: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     deletion_share: Annotated[DecimalNumber, Field(ge=0, lt=1)]
     l_diversity: LDiversityRule | None = None
     mode: Literal["shuffle", "dpf"] = "shuffle"
@@ -169,6 +191,13 @@ class TaskConfiguration(Settings):
             raise ValueError(f"n_max ({self.n_max}) must be at least n_min ({self.n_min})")
         if self.n_min < self.k:
             raise ValueError(f"n_min ({self.n_min}) must be at least k ({self.k})")
+        if self.k_of_file is not None:
+            needed = donors_for_rows(self.k_of_file, self.deletion_share)
+            if self.k < needed:
+                raise ValueError(
+                    f"k_of_file: {self.k_of_file} rows of a class are left of {needed} donors: k "
+                    f"must be that at least (got {self.k})"
+                )
         if not self.opens < self.closes < self.erased_by:
             raise ValueError("opens, closes and erased_by must follow each other")
         if (self.mailbox is not None) != (self.mode == "dpf"):

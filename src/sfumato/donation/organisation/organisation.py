@@ -5,7 +5,8 @@
     server.toml       its settings, to be edited
     card.toml         what the two other organisations are given
     certificate.pem   of its links, and of its HTTP address if nothing else is said
-    keys/             signing, envelope, verification, tls.pem: readable by the owner alone
+    keys/             signing, envelope, verification, tls.pem: readable by the owner alone; of
+                      these envelope and verification are destroyed when the round is over
     cards/0.toml ...  of all three servers
     task.toml         signed by all three
     reports/          what donors sent, sealed
@@ -31,8 +32,9 @@ from sfumato.donation.links import PeerAddress, make_certificate
 from sfumato.donation.messages import EnvelopeConfiguration, SignedTask, TaskConfiguration
 from sfumato.donation.messages.parties import Octets
 from sfumato.donation.organisation.card import ServerCard
+from sfumato.donation.organisation.task_keys import TaskKeys, read_octets, read_text
 from sfumato.donation.protecting import EnvelopeKey, Kem, SigningKey
-from sfumato.donation.rounds import RoundKeys, RoundSettings
+from sfumato.donation.rounds import RoundSettings
 from sfumato.donation.serving import Limits
 from sfumato.errors import EngineError, PlanError, ProtocolError
 from sfumato.settings import Settings
@@ -62,7 +64,8 @@ class ServerSettings(Settings):
     store
         Where reports are kept: a folder, relative to the server's, or a URL of PostgreSQL.
     closing_key
-        Verifying key of who may close a round, the researcher, as hexadecimal digits.
+        Verifying key of who may close the round, as hexadecimal digits; needed only where the task
+        does not say the researcher's, and then the same.
     timeout_seconds
         After how long a silent peer is lost.
     most_attempts
@@ -183,22 +186,14 @@ class Organisation:
         return ServerCard.read(self.folder / "card.toml")
 
     @property
+    def task_keys(self) -> TaskKeys:
+        """The keys that end with the task's round, read anew."""
+        return TaskKeys(self.folder / "keys", self.card.envelope)
+
+    @property
     def signer(self) -> SigningKey:
         """The signing key."""
-        return SigningKey(self._secret("signing"))
-
-    @property
-    def envelope(self) -> EnvelopeKey:
-        """The key that opens this server's parts."""
-        kem, _, digits = self._text("envelope").partition(" ")
-        if kem not in {"x25519", "mlkem768-x25519"}:
-            raise PlanError(f"{self.folder}: keys/envelope is malformed")
-        return EnvelopeKey("x25519" if kem == "x25519" else "mlkem768-x25519", _octets(digits))
-
-    @property
-    def round_keys(self) -> RoundKeys:
-        """The keys of a round."""
-        return RoundKeys(self.signer, self._secret("verification"))
+        return SigningKey(read_octets(read_text(self.folder / "keys" / "signing")))
 
     @property
     def certificate(self) -> Path:
@@ -264,10 +259,27 @@ class Organisation:
         path = self.folder / "task.toml"
         if not path.exists():
             raise PlanError(
-                f"{self.folder} has no task yet: put the signed task there as task.toml, and the "
-                "cards of all three servers as cards/0.toml, cards/1.toml and cards/2.toml"
+                f"{self.folder} has no task yet: put it there by `sfumato donate task TASK --join "
+                f"{self.folder} --cards CARDS`, when all three have signed it"
             )
         return SignedTask.read(path)
+
+    @property
+    def closing_key(self) -> bytes | None:
+        """The verifying key of who may close the round; None if nobody may.
+
+        Raises
+        ------
+        PlanError
+            If the settings say another one than the task, which all three have signed.
+        """
+        own, signed = self.settings.closing_key, self.task.configuration.researcher.verifying_key
+        if own is not None and signed is not None and own != signed:
+            raise PlanError(
+                f"{self.folder / 'server.toml'}: closing_key is not the researcher's key that the "
+                "task says and all three servers signed: take it out"
+            )
+        return signed or own
 
     def cards(self) -> list[ServerCard]:
         """Return the cards of all three servers, which the task's keys signed."""
@@ -284,16 +296,6 @@ class Organisation:
             if card.index != self.settings.index
         }
 
-    def _secret(self, name: str) -> bytes:
-        return _octets(self._text(name))
-
-    def _text(self, name: str) -> str:
-        path = self.folder / "keys" / name
-        try:
-            return path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise PlanError(f"{path}: cannot be read; keys are made by --init") from None
-
 
 def _checked_cards(task: TaskConfiguration, cards: Sequence[ServerCard]) -> None:
     if sorted(card.index for card in cards) != [0, 1, 2]:
@@ -301,13 +303,6 @@ def _checked_cards(task: TaskConfiguration, cards: Sequence[ServerCard]) -> None
     for card in cards:
         if card.check().party != task.servers[card.index]:
             raise ProtocolError(f"cards: the task does not name the server of {card.name}'s card")
-
-
-def _octets(digits: str) -> bytes:
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise PlanError("a key file is malformed: restore it") from None
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ import hmac
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -212,6 +212,9 @@ class TokenDesk:
         self._registrar = registrar
         self._path = Path(path)
         secret = registrar.secret_bytes()
+        with suppress(OSError):  # which SQLite tells in its own words below
+            # its owner's alone: it tells how many persons have a token, and when they got it
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._name_key = hashlib.sha256(b"sfumato donation v1 persons\0" + secret).digest()
         self._run(
             "create table if not exists issued(person blob primary key, request blob not null) "

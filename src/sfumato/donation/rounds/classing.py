@@ -32,7 +32,6 @@ from sfumato.donation.sharing import (
     Randomness,
     open_to_all,
     reshare,
-    verify_gates,
 )
 from sfumato.errors import ProtocolError
 
@@ -73,8 +72,19 @@ def recode_counts(
     """Return the recoding of shared counts.
 
     Its gates are not kept for an audit, which would cost a hundred times the recoding and prove
-    little: products of counts are arithmetic and beyond it. What a server can do here is to make
-    the recoding worse; classes are counted anew from records.
+    little: products of counts are arithmetic and beyond it. Classes are counted anew from records
+    before a label is opened, so nothing here lets a class below k be released.
+
+    What an active server can learn here
+    ------------------------------------
+    Server 0 or 1 can add numbers of its choice to its share of the counts, and any server to the
+    result of a product or a gate. What the recoder then opens is whether a count *and that number*
+    reach k: with k - 1 added, whether a group of cells is empty, and so in the worst case which
+    exact combinations of quasi-identifiers occur. That is part of what all three see with
+    ``qid_open``; it says nothing of whose they are, of sensitive answers, or of how many beyond the
+    threshold. It is found afterwards, as classes then hold fewer records than the recoding says,
+    but not who did it: donors may claim a cell in which they are not. To prevent it the counts must
+    be held by two pairs of servers and compared, which takes a second key pair in each report.
     """
     own = replace(party, gates=None)
     return recode(SharedNumbers(own), counts, domain, records=records, k=k)
@@ -131,9 +141,9 @@ def sample(
     rule = task.l_diversity
     if rule is not None and large.any():
         kept = np.where((labels >= 0) & large[labels], labels, -1).astype(np.int32)
-        large &= diverse_classes(party, records, codec, kept, classes, rule.column, rule.l)
-        if party.gates is not None:
-            verify_gates(party, randomness)
+        large &= diverse_classes(
+            party, records, codec, kept, classes, rule.column, rule.l, randomness
+        )
     rows = kept_rows(labels, classes, task.k, Fraction(task.deletion_share), large)
     if not len(rows.rows):
         raise ProtocolError(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from sfumato.donation.protecting import SigningKey, check_signature
+from sfumato.donation.rounds.exchanging import json_object
 from sfumato.errors import ProtocolError
 
 __all__ = ["CloseRequest"]
@@ -62,10 +63,10 @@ class CloseRequest:
             If it is none.
         """
         try:
-            values: Any = json.loads(data)
+            values = json_object(data)
         except ValueError:
-            values = None
-        if not isinstance(values, dict) or set(values) != {"round", "time", "signature"}:
+            values = {}
+        if set(values) != {"round", "time", "signature"}:
             raise ProtocolError("close: send JSON with round, time and signature, and no more")
         number, time, signature = values["round"], values["time"], values["signature"]
         if type(number) is not int or not 0 <= number < _ROUNDS:

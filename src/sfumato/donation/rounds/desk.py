@@ -14,13 +14,14 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import Any, Protocol
 
-from sfumato.atomic import whole_file
+from sfumato.atomic import clear_parts, whole_file
 from sfumato.donation.rounds.bundle import read_manifest
 from sfumato.donation.rounds.closing import CloseRequest
 from sfumato.donation.rounds.round import Round
 from sfumato.donation.rounds.round_settings import RoundKeys, RoundSettings
 from sfumato.donation.rounds.states import Interrupted, RoundState, TooFewDonors
 from sfumato.donation.serving import Ingest
+from sfumato.donation.serving.problems import problem_type
 from sfumato.donation.sharing import Channels
 from sfumato.errors import EngineError, ProtocolError
 
@@ -29,6 +30,8 @@ __all__ = ["Meet", "RoundDesk"]
 _LOG = logging.getLogger("sfumato.donation.rounds")
 _CLOCK_SECONDS = 3600.0
 _ASK_AFTER = 3  # meetings that were missed
+_LONGEST_WORDS = 1000  # a peer's words may be in it
+_DISK_REFUSES = "this server's disk or store refuses: see its log, and start it again once mended"
 
 
 class Meet(Protocol):
@@ -91,17 +94,19 @@ class RoundDesk:
         self._rounds: dict[int, Round] = {}
         self._failures: dict[int, int] = {}
         self._missed = 0
-        self._errors: dict[int, str] = {}
+        self._errors: dict[int, tuple[str, str]] = {}
         self._called: set[int] = set()
         self._changed = Condition()
         self._started = self._stopping = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            clear_parts(folder)
         except OSError as error:
             raise EngineError(f"{folder}: {(error.strerror or 'unusable').lower()}") from None
-        for path in sorted(folder.glob("close-*.json")):
-            number = int(path.stem.removeprefix("close-"))
-            self._rounds[number] = self._open(number)
+        for path in folder.glob("close-*.json"):
+            digits = path.stem.removeprefix("close-")
+            if digits.isdecimal():
+                self._rounds[int(digits)] = self._open(int(digits))
         self._thread = Thread(target=self._work, name="donation rounds", daemon=True)
 
     def start(self) -> None:
@@ -177,7 +182,8 @@ class RoundDesk:
     def status(self, number: int) -> dict[str, Any] | None:
         """Return state, round, reports received and accepted, and what went wrong, if something.
 
-        None for a round that was neither ordered nor is open. Counts of an open round are told in
+        What went wrong is told as ``error``, in words, and ``problem``, a type of RFC 9457. None
+        for a round that was neither ordered nor is open. Counts of an open round are told in
         hundreds.
         """
         store = self._ingest.store
@@ -196,12 +202,15 @@ class RoundDesk:
             "accepted": (found.accepted if found else None) or 0,
         }
         if found is not None and found.reason:
-            values["error"] = found.reason
-        elif error and not state.is_final:
-            values["error"] = error
+            wrong = "round-aborted", found.reason
+        elif error is not None and not state.is_final:
+            wrong = error
         elif self._started and not self._thread.is_alive() and not self._stopping:
-            values["error"] = "this server's rounds have stopped by a defect: see its log"
-        return values
+            wrong = "rounds-stopped", "this server's rounds have stopped by a defect: see its log"
+        else:
+            return values
+        code, words = wrong
+        return values | {"error": words[:_LONGEST_WORDS], "problem": problem_type(code)}
 
     def metrics(self) -> str:
         """Return state and attempts of each round as text, in the format of Prometheus."""
@@ -234,31 +243,48 @@ class RoundDesk:
         return Round(self._ingest, number, folder, self._keys, self._settings)
 
     def _work(self) -> None:
-        while (number := self._next()) is not None:
-            try:
-                self._try(number)
-            except (EngineError, OSError) as error:
-                self._note(number, f"this server's disk: {error}")
-            except ProtocolError as error:
-                self._note(number, str(error))
+        with self._changed:
+            aborted = [n for n, each in self._rounds.items() if each.state is RoundState.ABORTED]
+        for number in aborted:  # a stop may have come between the decision and the erasure
+            self._attend(number, called=False)
+        while (found := self._next()) is not None:
+            self._attend(*found)
 
-    def _next(self) -> int | None:
-        """Wait for a round to work at, and return it; None at the end."""
+    def _attend(self, number: int, called: bool) -> None:
+        try:
+            self._try(number, called)
+        except (EngineError, OSError) as error:
+            # where the disk is and what lies there is for this server's log alone
+            _LOG.warning("round %d: this server's disk: %s", number, error)
+            self._note(number, "store-unavailable", _DISK_REFUSES)
+        except TooFewDonors as error:
+            self._note(number, "too-few-donors", str(error))
+        except ProtocolError as error:
+            self._note(number, "round-interrupted", str(error))
+
+    def _next(self) -> tuple[int, bool] | None:
+        """Wait for a round to work at; return it and whether a peer called. None at the end."""
         with self._changed:
             while True:
                 if self._stopping:
                     return None
                 for number in sorted(self._rounds):
                     failures = self._failures.get(number, 0)
-                    if number in self._called or (
+                    called = number in self._called
+                    if called or (
                         not self._rounds[number].state.is_final and failures < self._most_attempts
                     ):
                         self._called.discard(number)
-                        return number
+                        return number, called
                 self._changed.wait()
 
-    def _try(self, number: int) -> None:
+    def _try(self, number: int, called: bool) -> None:
         each = self._rounds[number]
+        if each.is_settled:  # it ends without the others, who may be gone for good
+            each.end()
+            self._settle(number)
+            if not called:
+                return
         failures = self._failures.get(number, 0) + self._missed
         if failures:
             self._meet.wait(failures)
@@ -267,7 +293,7 @@ class RoundDesk:
         except ProtocolError as error:
             self._missed += 1
             with self._changed:
-                self._errors[number] = f"waits for the two others: {error}"
+                self._errors[number] = "servers-away", f"waits for the two others: {error}"
             if each.state is RoundState.LABELLED and self._missed % _ASK_AFTER == 0:
                 self._adopt(each)
             return
@@ -279,11 +305,12 @@ class RoundDesk:
                 self._failures[number] = self._most_attempts
             raise
         except Interrupted as error:
-            raise ProtocolError(str(error)) from None
-        with self._changed:
-            self._failures.pop(number, None)
-            self._errors.pop(number, None)
-            self._called.discard(number)
+            if each.state is RoundState.LABELLED and (failures + 1) % _ASK_AFTER == 0:
+                self._adopt(each)
+            if not each.is_settled:
+                raise ProtocolError(str(error)) from None
+            state = each.state
+        self._settle(number)
         _LOG.info("round %d: %s in attempt %d", number, state.value, attempt)
 
     def _adopt(self, each: Round) -> None:
@@ -302,9 +329,17 @@ class RoundDesk:
                 each.adopt(signed)
                 return
 
-    def _note(self, number: int, message: str) -> None:
+    def _settle(self, number: int) -> None:
         with self._changed:
-            self._failures[number] = self._failures.get(number, 0) + 1
-            self._errors[number] = message
+            self._failures.pop(number, None)
+            self._errors.pop(number, None)
+            self._called.discard(number)
+
+    def _note(self, number: int, code: str, message: str) -> None:
+        with self._changed:
+            failures = self._failures[number] = self._failures.get(number, 0) + 1
+            if failures == self._most_attempts:
+                message += f"; not tried again after {failures} attempts: order the round again"
+            self._errors[number] = code, message
             self._called.discard(number)
         _LOG.warning("round %d: %s", number, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,14 @@ from sfumato.donation.rounds.states import Interrupted
 from sfumato.donation.sharing import Channels, Party, Traffic
 from sfumato.errors import ProtocolError
 
-__all__ = ["RoundChannels", "digest_of", "receive_octets", "send_octets", "tell_both"]
+__all__ = [
+    "RoundChannels",
+    "digest_of",
+    "json_object",
+    "receive_octets",
+    "send_octets",
+    "tell_both",
+]
 
 _LONGEST = 1 << 31
 
@@ -100,6 +108,23 @@ def tell_both(party: Party, step: str, data: bytes) -> dict[int, bytes]:
     said = {peer: receive_octets(party, peer) for peer in peers}
     said[party.index] = data
     return said
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """Read a JSON object that another party sent.
+
+    Raises
+    ------
+    ValueError
+        If it is none; or is nested so deeply that reading it would end the thread that reads.
+    """
+    try:
+        values = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - one error for all that is malformed
+    return values
 
 
 def digest_of(context: str, *parts: bytes | npt.NDArray[Any]) -> bytes:

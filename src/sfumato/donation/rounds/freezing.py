@@ -68,8 +68,14 @@ def agree_on_reports(
     Raises
     ------
     Deviation
-        If a freeze does not hold, a server signed two, or too few reports are common.
+        If a freeze does not hold, a server signed two, or too few reports are common; or if it is
+        not the task's first round.
     """
+    if own.round_number > 0:
+        raise Deviation(
+            "freeze: a task has one round, as the key of its checks is opened in it, and reports "
+            "could be made to fit a key that is known: begin another task"
+        )
     said = tell_both(party, "freeze", own.to_bytes())
     freezes = []
     for server in range(3):

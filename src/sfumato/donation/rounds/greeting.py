@@ -38,7 +38,7 @@ from enum import Enum, auto
 from typing import Any
 
 from sfumato.donation.messages import TaskConfiguration
-from sfumato.donation.rounds.exchanging import tell_both
+from sfumato.donation.rounds.exchanging import json_object, tell_both
 from sfumato.donation.rounds.manifest import SignedManifest
 from sfumato.donation.rounds.states import Deviation, Interrupted, TooFewDonors
 from sfumato.donation.sharing import Party
@@ -93,8 +93,7 @@ class Greeting:
             If it is none.
         """
         try:
-            values = json.loads(data)
-            greeting = cls(**values)
+            greeting = cls(**json_object(data))
         except (TypeError, ValueError):
             raise Deviation(f"greeting: server {server} sent something else") from None
         kinds: tuple[tuple[Any, type], ...] = (

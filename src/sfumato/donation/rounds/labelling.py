@@ -1,15 +1,28 @@
-"""From shared records to opened class labels.
+"""From shared records to opened class labels, of classes that are large enough and of no other.
 
 Each record's class is the first region of the recoding that holds it (:mod:`~..recoding`). Its
 quasi-identifiers stand in the record as digits, coarsest first, so a group is a prefix. The
 prefixes in use form one binary trie a column; a node's bit is its parent's and one more digit bit,
 so every node costs at most one AND gate a record, and its sibling none. The bits of the regions are
-the conjunctions over the columns; a prefix-or over the regions in their order leaves the first one;
-its number is a public combination of these bits. Only the number is opened.
+the conjunctions over the columns; of these the first one is left, by a gate for each region that
+overlaps one before it.
 
-What is opened is what is released: the class of each record, in shuffled order. The gates are
-audited before, if the party keeps them: without the audit an active server could flip a gate and
-put records into a wrong class (never learn one: see :mod:`~..sharing.boolean`).
+These bits are added up for each class, on shares (:mod:`~.counting`), and compared with k; of each
+class one bit is opened, whether it holds k records. The number of a record's class is a public
+combination of its bits. Classes below k are left out of that combination, which costs nothing, and
+only then it is opened: what is opened of a record is what is released of it, in shuffled order.
+
+What an active server can still do
+----------------------------------
+Everything from the records to the opened bits is AND gates and linear, and the gates are audited
+before each opening, if the party keeps them: a flipped one is found but with probability 2^-64, and
+then nothing is opened. So whatever recoding the servers work with, the label of a record in a class
+below k stays hidden, as do all sensitive answers. The recoding itself may be bent: its products are
+arithmetic and beyond the audit. Who bends it gets other regions, the same ones in every attempt; of
+them it learns here whether each holds at least k records, and of those that do how many. What it
+can learn before, while the recoding is computed, stands at :func:`~.classing.recode_counts`.
+Without the audit (``audited = false``), a flipped gate can make an opened bit depend on a hidden
+one (see :mod:`~..sharing.boolean`).
 """
 
 from __future__ import annotations
@@ -22,19 +35,16 @@ import numpy.typing as npt
 
 from sfumato.donation.recoding import RecodingTree
 from sfumato.donation.records import RecordCodec
+from sfumato.donation.rounds.counting import added, reach, transposed
 from sfumato.donation.sharing import (
-    ArithmeticShares,
     BooleanShares,
     Party,
     Randomness,
     SlicedShares,
-    at_least,
     concatenate,
     conjunction,
-    equal,
     invert,
     open_to_all,
-    to_numbers,
     unslice_shares,
     verify_gates,
 )
@@ -53,13 +63,14 @@ def class_of_records(
     codec: RecordCodec,
     tree: RecodingTree,
     randomness: Randomness,
+    k: int,
 ) -> npt.NDArray[np.int32]:
-    """Open the class of each record.
+    """Open the class of each record of a class that holds k of them.
 
     Parameters
     ----------
     party
-        The server; if it keeps its gates, they are audited before a label is opened.
+        The server; if it keeps its gates, they are audited before anything is opened.
     records
         Shares of records ``(n, L)``, uint8.
     codec
@@ -68,10 +79,12 @@ def class_of_records(
         The recoding, the same at all servers.
     randomness
         Source of secret uniform bytes, for the coin of the audit.
+    k
+        Least size of a class; of a smaller one nothing is opened but that it is smaller.
 
     Returns
     -------
-    Shape (n,): the number of the class, -1 for a record of no class.
+    Shape (n,): the number of the class, -1 for a record of no class or of one below k.
 
     Raises
     ------
@@ -80,11 +93,22 @@ def class_of_records(
     """
     if records.shape[1] != codec.record_bytes or len(tree.domain.ladders) != len(codec.digits):
         raise InternalError("records, codec and recoding are not of one task")
+    count, classes = len(records), len(tree)
+    if not count or not classes:
+        return np.full(count, -1, dtype=np.int32)
+    memberships, sizes = [], []
+    for start in range(0, count, _BLOCK):
+        block = records[start : start + _BLOCK]
+        members = _memberships(party, block, codec, tree)
+        sizes.append(added(party, [transposed(members, len(block))], len(block)))
+        memberships.append(members)
+        _audit(party, randomness)
+    large = _open_flags(party, reach(party, _joined(party, sizes, count), k), classes, randomness)
     blocks = [
-        _opened_classes(party, records[start : start + _BLOCK], codec, tree, randomness)
-        for start in range(0, len(records), _BLOCK)
+        _open_labels(party, members, min(_BLOCK, count - place * _BLOCK), large)
+        for place, members in enumerate(memberships)
     ]
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int32)
+    return np.concatenate(blocks)
 
 
 def diverse_classes(
@@ -95,13 +119,17 @@ def diverse_classes(
     classes: int,
     column: str,
     l: int,  # noqa: E741 - the criterion's own letter
+    randomness: Randomness,
 ) -> npt.NDArray[np.bool_]:
     """Open for each class whether it holds at least l different answers to a sensitive question.
+
+    Which answers a class holds is the or over its records, on shares: gates alone, audited before
+    the one bit of each class is opened, so that no server can make it tell of a single answer.
 
     Parameters
     ----------
     party
-        The server.
+        The server; if it keeps its gates, they are audited before anything is opened.
     records
         Shares of records ``(n, L)``, uint8.
     codec
@@ -114,6 +142,13 @@ def diverse_classes(
         The sensitive question.
     l
         Least number of different answers, at least 1.
+    randomness
+        Source of secret uniform bytes, for the coin of the audit.
+
+    Raises
+    ------
+    ProtocolError
+        If a gate or an opened share was changed, or a peer is gone.
     """
     offset = codec.sensitive_block.start
     for question, width in zip(codec.sensitive, codec.sensitive_widths, strict=True):
@@ -122,66 +157,76 @@ def diverse_classes(
         offset += width
     else:
         raise InternalError(f"{column!r} is no sensitive question of the task")
-    place = range(8 * offset, 8 * (offset + width))
-    answers = question.n_codes
+    place, answers = range(8 * offset, 8 * (offset + width)), question.n_codes
     held = np.flatnonzero(labels >= 0)
-    counts = np.zeros((answers, classes), np.uint32)
-    totals = ArithmeticShares(counts, counts.copy())
+    held = held[np.argsort(labels[held], kind="stable")]
+    if not len(held):
+        return np.zeros(classes, dtype=bool)
+    parts, owners = [], []
     for start in range(0, len(held), _BLOCK):
         rows = held[start : start + _BLOCK]
-        bits = _digit_planes(records[rows], place)
-        # the least significant bit first, as numbers are sliced
-        code = BooleanShares(bits.first[::-1, np.newaxis], bits.second[::-1, np.newaxis])
-        values = np.broadcast_to(np.arange(answers, dtype=np.uint64)[:, None], (answers, len(rows)))
-        wide = BooleanShares(
-            *(
-                np.broadcast_to(part, (8 * width, answers, part.shape[-1])).copy()
-                for part in (code.first, code.second)
-            )
-        )
-        found = to_numbers(party, equal(party, SlicedShares(wide, len(rows)), values), np.uint32)
-        totals = totals + ArithmeticShares(
-            *(_by_class(part, labels[rows], classes) for part in (found.first, found.second))
-        )
-    bits_of_count = max(1, len(held).bit_length())
-    present = to_numbers(party, at_least(party, totals, 1, bits_of_count), np.uint32)
-    different = present.sum(axis=0)
-    enough = at_least(party, different, l, max(1, answers.bit_length(), l.bit_length()))
-    opened = open_to_all(party, unslice_shares(enough)).reshape(-1)
-    return opened.astype(bool)
+        nodes = _trie(party, _digit_planes(records[rows], place), _codes(8 * width, answers))
+        given = _stacked([nodes[prefix] for prefix in sorted(_codes(8 * width, answers))])
+        told, owner = _or_by_owner(party, transposed(given, len(rows)), labels[rows])
+        parts.append(told)
+        owners.append(owner)
+        _audit(party, randomness)
+    # a class may go on in the next block
+    told, owner = _or_by_owner(party, concatenate(parts), np.concatenate(owners))
+    different = added(party, [transposed(told, answers)], answers)
+    enough = np.zeros(classes, dtype=bool)
+    enough[owner] = _open_flags(party, reach(party, different, l), len(owner), randomness)
+    return enough
 
 
-def _opened_classes(
-    party: Party,
-    records: BooleanShares,
-    codec: RecordCodec,
-    tree: RecodingTree,
-    randomness: Randomness,
-) -> npt.NDArray[np.int32]:
-    count = len(records)
-    if not len(tree):
-        return np.full(count, -1, dtype=np.int32)
+def _audit(party: Party, randomness: Randomness) -> None:
+    if party.gates is not None:
+        verify_gates(party, randomness)
+
+
+def _open_flags(
+    party: Party, bits: BooleanShares, count: int, randomness: Randomness
+) -> npt.NDArray[np.bool_]:
+    """Prove all gates, then open a row of bits."""
+    _audit(party, randomness)
+    opened = open_to_all(party, unslice_shares(SlicedShares(bits, count)))
+    return opened.reshape(-1).astype(bool)
+
+
+def _joined(party: Party, sums: Sequence[BooleanShares], most: int) -> BooleanShares:
+    """Return the planes of the sum of sums."""
+    widest = max(len(planes) for planes in sums)
+    columns = [concatenate([planes[bit : bit + 1] for planes in sums]) for bit in range(widest)]
+    return added(party, columns, most)
+
+
+def _memberships(
+    party: Party, records: BooleanShares, codec: RecordCodec, tree: RecodingTree
+) -> BooleanShares:
+    """Return for each class, shape (classes, words), which records are of it."""
     matches = _column_matches(party, records, codec, tree)
     whole = matches[0]
     for match in matches[1:]:
         whole = conjunction(party, whole, match)
-    before = _or_of_all_before(party, whole)
-    first = conjunction(party, whole, invert(party, before))
-    # a record of class c is told as c + 1, one of none as 0
-    width = len(tree).bit_length()
-    numbers = np.arange(1, len(tree) + 1)
+    return _first_ones(party, whole, tree)
+
+
+def _open_labels(
+    party: Party, members: BooleanShares, count: int, large: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int32]:
+    # a record of class c is told as c + 1; one of none, or of a class that is left out, as 0
+    width = len(large).bit_length()
+    numbers = np.where(large, np.arange(1, len(large) + 1), 0)
     planes = [
         BooleanShares(
             *(
                 np.bitwise_xor.reduce(part[(numbers >> bit & 1) == 1], axis=0)
-                for part in (first.first, first.second)
+                for part in (members.first, members.second)
             )
         ).reshape(1, -1)
         for bit in range(width)
     ]
     label = unslice_shares(SlicedShares(concatenate(planes), count))
-    if party.gates is not None:
-        verify_gates(party, randomness)
     return open_to_all(party, label).astype(np.int64).astype(np.int32) - np.int32(1)
 
 
@@ -199,9 +244,7 @@ def _column_matches(
             wanted.append((bits, value))
         digits = _digit_planes(records, range(offset, offset + layout.bits))
         nodes = _trie(party, digits, set(wanted))
-        first = np.stack([nodes[prefix][0] for prefix in wanted])
-        second = np.stack([nodes[prefix][1] for prefix in wanted])
-        matches.append(BooleanShares(first, second))
+        matches.append(_stacked([nodes[prefix] for prefix in wanted]))
     return matches
 
 
@@ -241,34 +284,68 @@ def _digit_planes(records: BooleanShares, bits: Sequence[int]) -> BooleanShares:
     return BooleanShares(*planes)
 
 
-def _or_of_all_before(party: Party, x: BooleanShares) -> BooleanShares:
-    """Return for each row of the first axis the or of the rows before it, in log2 rounds."""
-    nothing = np.zeros_like(x.first[:1])
-    upto = concatenate([BooleanShares(nothing, nothing), x[:-1]])
-    rows = np.arange(len(upto))
-    span = 1
-    while span < len(upto):
-        # the second half of each block takes up the last row of its first half
-        high = rows[(rows & span) > 0]
-        low = (high & ~(2 * span - 1)) + span - 1
-        left, right = upto[low], upto[high]
+def _first_ones(party: Party, whole: BooleanShares, tree: RecodingTree) -> BooleanShares:
+    """Return for each region which records lie in it and in no region before it.
+
+    A record has one first region at most, so the or over the first regions before is their
+    exclusive or, which is local. What does not overlap is decided side by side.
+    """
+    overlaps, turns = _turns(tree)
+    first, second = (part.copy() for part in (whole.first, whole.second))
+    for turn in range(1, int(turns.max()) + 1):
+        now = np.flatnonzero(turns == turn)
+        taken = BooleanShares(
+            *(
+                np.stack([np.bitwise_xor.reduce(part[overlaps[place]], axis=0) for place in now])
+                for part in (first, second)
+            )
+        )
+        left = conjunction(party, whole[now], invert(party, taken))
+        first[now], second[now] = left.first, left.second
+    return BooleanShares(first, second)
+
+
+def _turns(tree: RecodingTree) -> tuple[list[npt.NDArray[np.intp]], npt.NDArray[np.int64]]:
+    """Return for each region those before it that overlap it, and when it can be decided."""
+    boxes = np.array(
+        [[(part.start, part.stop) for part in tree.box(region)] for region in tree.regions]
+    )
+    starts, stops = boxes[..., 0], boxes[..., 1]
+    turns = np.zeros(len(tree), dtype=np.int64)
+    overlaps = []
+    for place in range(len(tree)):
+        apart = (starts[:place] >= stops[place]) | (starts[place] >= stops[:place])
+        before = np.flatnonzero(~apart.any(axis=1))
+        overlaps.append(before)
+        turns[place] = turns[before].max(initial=-1) + 1
+    return overlaps, turns
+
+
+def _codes(bits: int, answers: int) -> set[Prefix]:
+    return {(bits, code) for code in range(answers)}
+
+
+def _stacked(nodes: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> BooleanShares:
+    return BooleanShares(*(np.stack([node[side] for node in nodes]) for side in (0, 1)))
+
+
+def _or_by_owner(
+    party: Party, rows: BooleanShares, owners: npt.NDArray[np.int32]
+) -> tuple[BooleanShares, npt.NDArray[np.int32]]:
+    """Return the or of each owner's rows, and the owners; equal ones must stand together."""
+    while len(owners) > 1 and (owners[1:] == owners[:-1]).any():
+        new = np.flatnonzero(np.diff(owners, prepend=owners[0] - 1))
+        place = np.arange(len(owners)) - np.repeat(new, np.diff(new, append=len(owners)))
+        # of each owner's rows the odd ones go into the even ones before them
+        second = np.flatnonzero(place & 1)
+        left, right = rows[second - 1], rows[second]
         joined = left ^ right ^ conjunction(party, left, right)
+        kept = np.flatnonzero((place & 1) == 0)
+        at = np.searchsorted(kept, second - 1)
         parts = []
-        for old, new in ((upto.first, joined.first), (upto.second, joined.second)):
-            part = old.copy()
-            part[high] = new
+        for old, told in ((rows.first, joined.first), (rows.second, joined.second)):
+            part = old[kept]
+            part[at] = told
             parts.append(part)
-        upto = BooleanShares(*parts)
-        span *= 2
-    return upto
-
-
-def _by_class(
-    values: npt.NDArray[np.uint32], labels: npt.NDArray[np.int32], classes: int
-) -> npt.NDArray[np.uint32]:
-    """Return the sums of each row's values by class, modulo 2^32."""
-    order = np.argsort(labels, kind="stable")
-    present, starts = np.unique(labels[order], return_index=True)
-    sums = np.zeros((len(values), classes), np.uint32)
-    sums[:, present] = np.add.reduceat(values[:, order], starts, axis=1, dtype=np.uint32)
-    return sums
+        rows, owners = BooleanShares(*parts), owners[kept]
+    return rows, owners

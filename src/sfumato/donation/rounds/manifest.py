@@ -16,7 +16,7 @@ from sfumato.donation.messages import TaskConfiguration
 from sfumato.donation.messages.parties import Octets
 from sfumato.donation.protecting import SigningKey, check_signature
 from sfumato.donation.recoding import CellDomain, RecodingTree
-from sfumato.donation.rounds.exchanging import digest_of
+from sfumato.donation.rounds.exchanging import digest_of, json_object
 from sfumato.errors import PlanError, ProtocolError
 from sfumato.settings import Settings
 
@@ -101,11 +101,10 @@ class Manifest(Settings):
             If it is none, or written otherwise than :meth:`to_bytes` writes it.
         """
         try:
-            values = json.loads(data)
-            manifest = cls.of(values) if isinstance(values, dict) else None
+            manifest = cls.of(json_object(data))
         except (ValueError, PlanError, ValidationError):
-            manifest = None
-        if manifest is None or manifest.to_bytes() != data:
+            raise ProtocolError("release manifest: malformed") from None
+        if manifest.to_bytes() != data:
             raise ProtocolError("release manifest: malformed")
         return manifest
 

@@ -16,6 +16,7 @@ must not say ends the round for good: ABORTED, with the reason and the evidence 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,10 @@ from sfumato.errors import EngineError, InternalError, ProtocolError
 __all__ = ["Round"]
 
 _PREPARED = "prepared"
+_LOST = (
+    "this server has lost its shares of the sample that it signed: the release is finished with "
+    "the bundles of the two others"
+)
 
 
 class Round:
@@ -109,7 +114,8 @@ class Round:
         self._journal = Journal(folder / "journal")
         context = self._task.task_id + number.to_bytes(4, "big") + bytes([self._index])
         self._vault = Vault(folder, context, randomness)
-        self._attempt = 0
+        self._attempt = max((int(line["attempt"]) for line in self._journal), default=0)
+        self._deviation: ProtocolError | None = None  # seen, and perhaps not in the journal yet
 
     # -- what is known of it -----------------------------------------------------------------
 
@@ -122,7 +128,7 @@ class Round:
     @property
     def attempts(self) -> int:
         """The number of the last attempt, 0 before the first."""
-        return max([self._attempt, *(int(line["attempt"]) for line in self._journal)])
+        return self._attempt
 
     @property
     def accepted(self) -> int | None:
@@ -146,6 +152,11 @@ class Round:
         """The manifest with all signatures, once the sample is fixed."""
         line = self._last(RoundState.SAMPLED)
         return None if line is None else SignedManifest.from_dict(self._task, line["signed"])
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it ends without the others: all three have signed a sample, or it is aborted."""
+        return any(self._last(state) for state in (RoundState.SAMPLED, RoundState.ABORTED))
 
     # -- running it --------------------------------------------------------------------------
 
@@ -175,8 +186,10 @@ class Round:
         ProtocolError
             If the round was aborted.
         """
-        self._attempt = attempt
+        self._attempt = max(attempt, self._attempt)
         try:
+            if self._deviation is not None:
+                self._abort(self._deviation)
             party = Party.agree(
                 self._index,
                 RoundChannels(channels),
@@ -188,6 +201,7 @@ class Round:
             raise
         except ProtocolError as error:
             if self._last(RoundState.SAMPLED) is None:
+                self._deviation = error
                 self._abort(error)
             raise
         finally:
@@ -207,12 +221,24 @@ class Round:
         if self._last(RoundState.SAMPLED) is None:
             prepared = self._prepared()
             if prepared is None or prepared[0].digest != signed.manifest.digest:
-                raise ProtocolError(
-                    "this server has lost its shares of the sample that it signed: the release is "
-                    "finished with the bundles of the two others"
-                )
+                raise ProtocolError(_LOST)
             self._write(RoundState.SAMPLED, signed=signed.to_dict())
-        self._release()
+        return self.end()
+
+    def end(self) -> RoundState:
+        """Do what is left of a settled round, whatever of it was done before a stop.
+
+        Raises
+        ------
+        ProtocolError
+            If this server does not have its shares of the signed sample any more.
+        EngineError
+            If the disk refuses.
+        """
+        if self._last(RoundState.ABORTED) is None:
+            self._release()
+        else:
+            self._erase()
         return self.state
 
     def _run(self, party: Party) -> None:
@@ -224,7 +250,11 @@ class Round:
             prepared = self._prepared()
             if prepared is None:
                 raise InternalError("the sample that was just written is not there")
-            signed = sign_together(party, self._task, prepared[0], self._keys.signer)
+            try:
+                signed = sign_together(party, self._task, prepared[0], self._keys.signer)
+            except ProtocolError as error:
+                # who has signed keeps its shares, whatever it hears: another may have all three
+                raise Interrupted(str(error)) from None
         self.adopt(signed)
 
     def _greeting(self) -> Greeting:
@@ -261,7 +291,9 @@ class Round:
             self._write(RoundState.COUNTED)
             tree = recode_counts(party, counts, domain, count, self._task.k)
             self._keep_tree(party, tree)
-            labels = class_of_records(party, records, codec, tree, self._randomness)
+            labels = class_of_records(
+                party, records, codec, tree, self._randomness, self._task.k
+            )
         kept = sample(party, self._task, records, codec, labels, len(tree), self._randomness)
         block = records[kept.rows, codec.sensitive_block]
         self._prepare(party, (frozen, accepted, count, len(records)), tree, kept, block)
@@ -389,7 +421,7 @@ class Round:
         if self._last(RoundState.RELEASED) is None:
             signed, prepared = self.signed, self._prepared()
             if signed is None or prepared is None:
-                raise EngineError(f"{self._folder}: the shares of the signed sample are gone")
+                raise ProtocolError(_LOST)
             data = seal_bundle(self._task, self._index, signed, prepared[1], self._keys.signer)
             try:
                 with whole_file(self._bundle_path) as file:
@@ -404,18 +436,24 @@ class Round:
 
     def _abort(self, error: ProtocolError) -> None:
         """End the round for good."""
-        if self._last(RoundState.ABORTED) is not None:
-            return
-        names = []
-        for name, data in (error.evidence if isinstance(error, Deviation) else {}).items():
-            with whole_file(self._folder / f"evidence-{name}") as file:
-                file.write(data)
-            names.append(name)
-        self._write(RoundState.ABORTED, reason=str(error), evidence=names)
+        if self._last(RoundState.ABORTED) is None:
+            evidence = error.evidence if isinstance(error, Deviation) else {}
+            paths = {name: self._folder / f"evidence-{name}" for name in evidence}
+            for name, path in paths.items():
+                # a disk that does not take the proof may still take the decision
+                with suppress(OSError), whole_file(path) as file:
+                    file.write(evidence[name])
+            names = [name for name, path in paths.items() if path.exists()]
+            self._write(RoundState.ABORTED, reason=str(error), evidence=names)
         self._erase()
 
     def _erase(self) -> None:
-        self._vault.erase()
+        try:
+            self._vault.erase()
+        except OSError as error:
+            raise EngineError(
+                f"{self._folder}: {(error.strerror or 'the disk refused').lower()}"
+            ) from None
         store = self._ingest.store
         if store.round_number == self.number:  # aborted before it was frozen: no more reports
             store.freeze(self.number)

@@ -9,9 +9,10 @@
 ================================================ ==============================================
 
 A status says ``state``, ``round``, ``received``, ``accepted`` and, if something went wrong,
-``error``; the task's also ``open_round``, for which new reports are to be made. All else is passed
-on to the application that takes reports. A bundle is sealed to the researcher; who else asks for
-it gets its manifest, which is public.
+``error`` in words and ``problem``, the type of the problem (RFC 9457), which programs go by; the
+task's also ``open_round``, for which new reports are to be made. All else is passed on to the
+application that takes reports. A bundle is sealed to the researcher; who else asks for it gets its
+manifest, which is public.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import json
 
 from sfumato.donation.rounds.bundle import BUNDLE_MEDIA_TYPE
 from sfumato.donation.rounds.closing import CloseRequest
-from sfumato.donation.rounds.describing import describe_rounds
 from sfumato.donation.rounds.desk import RoundDesk
+from sfumato.donation.rounds.states import RoundState
 from sfumato.donation.serving import DonationApplication, Limits
 from sfumato.donation.serving.answering import (
     JSON,
@@ -33,7 +34,7 @@ from sfumato.donation.serving.answering import (
     Send,
     send_answer,
 )
-from sfumato.donation.serving.description import describe_interface
+from sfumato.donation.serving.description import describe_interface, describe_rounds
 from sfumato.donation.serving.limits import AddressLimits
 from sfumato.donation.serving.problems import PROBLEM_MEDIA_TYPE, Problem
 from sfumato.errors import EngineError, ProtocolError
@@ -71,7 +72,7 @@ class RoundsApplication:
         self._close_path, self._status_path = f"{path}/close", f"{path}/status"
         self._rounds_path = f"{path}/rounds/"
         interface = describe_interface(self._task_id.hex(), ingest.task.layout.report_bytes)
-        described = describe_rounds(self._task_id.hex())
+        described = describe_rounds(self._task_id.hex(), [state.value for state in RoundState])
         interface["paths"] = {**interface["paths"], **described}
         self._interface = json.dumps(interface).encode()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sfumato.donation.messages import TaskConfiguration
 from sfumato.donation.protecting import SigningKey
 from sfumato.donation.rounds.bundle import ReleasedShares, hash_of_component
-from sfumato.donation.rounds.exchanging import tell_both
+from sfumato.donation.rounds.exchanging import json_object, tell_both
 from sfumato.donation.rounds.manifest import Manifest, SignedManifest
 from sfumato.donation.rounds.states import Deviation, Interrupted
 from sfumato.donation.sharing import Party
@@ -110,7 +110,7 @@ def sign_together(
 
 def _read(data: bytes, server: int) -> tuple[list[bytes], dict[int, bytes]]:
     try:
-        values = json.loads(data)
+        values = json_object(data)
         shares = [bytes.fromhex(text) for text in values["shares"]]
         sent = {int(peer): bytes.fromhex(text) for peer, text in values["sent"].items()}
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -15,7 +15,7 @@ from sfumato.atomic import sync_folder, whole_file
 from sfumato.donation.sharing import Randomness
 from sfumato.errors import EngineError
 
-__all__ = ["Vault", "join_parts", "split_parts"]
+__all__ = ["Vault", "erase_file", "join_parts", "split_parts"]
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -87,13 +87,7 @@ class Vault:
 
     def erase(self) -> None:
         """Delete the key, then all that was sealed under it."""
-        if self._key_path.exists():
-            with suppress(OSError), self._key_path.open("r+b") as file:  # where the disk overwrites
-                file.write(bytes(_KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            self._key_path.unlink()
-            sync_folder(self._folder)
+        erase_file(self._key_path)
         for path in self._folder.glob("*.sealed"):
             path.unlink()
 
@@ -106,7 +100,9 @@ class Vault:
     def _key(self) -> bytes | None:
         if not self._key_path.exists():
             return None
-        return self._key_path.read_bytes()
+        key = self._key_path.read_bytes()
+        # zeros: an erasure that was interrupted before the name was gone
+        return key if any(key) else None
 
     def _make_key(self) -> bytes:
         key = self._randomness(_KEY_BYTES)
@@ -114,6 +110,26 @@ class Vault:
             os.fchmod(file.fileno(), 0o600)
             file.write(key)
         return key
+
+
+def erase_file(path: Path) -> None:
+    """Write zeros over a small file, then delete it; on the disk when this returns.
+
+    Whether zeros reach the place where the bytes lay is the disk's affair: one that writes every
+    block anew, as solid state drives do, may keep the old one until it needs the room.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be deleted.
+    """
+    if path.exists():
+        with suppress(OSError), path.open("r+b") as file:
+            file.write(bytes(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+    sync_folder(path.parent)
 
 
 def join_parts(parts: Sequence[bytes]) -> bytes:

@@ -35,7 +35,13 @@ from sfumato.donation.serving.description import describe_interface
 from sfumato.donation.serving.group_commit import GroupCommit, StoreBusy
 from sfumato.donation.serving.ingest import Ingest
 from sfumato.donation.serving.limits import AddressLimits, Limits
-from sfumato.donation.serving.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, refused
+from sfumato.donation.serving.problems import (
+    PROBLEM_MEDIA_TYPE,
+    PROBLEM_PATH,
+    PROBLEMS,
+    Problem,
+    refused,
+)
 from sfumato.donation.storage import Outcome
 from sfumato.errors import EngineError
 
@@ -45,7 +51,6 @@ _RECEIPT = RECEIPT_MEDIA_TYPE.encode()
 _REPORT = MEDIA_TYPE.encode()
 _ID_DIGITS = 32
 _DIGITS = frozenset("0123456789abcdef")
-_PROBLEM_PATH = "/v1/problems/"
 
 
 class DonationApplication:
@@ -160,18 +165,15 @@ class DonationApplication:
 
     async def _body(self, receive: Receive) -> bytes | None:
         """Return the body, or None if the client has gone."""
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            return message.get("body", b"")  # type: ignore[no-any-return]
         parts: list[bytes] = []
         size = 0
+        # the first piece too: who sends a head and nothing else must not hold a connection
         async with asyncio.timeout(self._limits.body_seconds):
-            while message["type"] == "http.request":
+            while (message := await receive())["type"] == "http.request":
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if not message.get("more_body") or size > self._report_bytes:
                     return b"".join(parts)
-                message = await receive()
         return None
 
     # -- telling -----------------------------------------------------------------------------
@@ -185,7 +187,7 @@ class DonationApplication:
             "/v1/openapi.json": lambda: (200, JSON, self._interface, ()),
         }
         tell = known.get(path)
-        code = path.removeprefix(_PROBLEM_PATH) if path.startswith(_PROBLEM_PATH) else ""
+        code = path.removeprefix(PROBLEM_PATH) if path.startswith(PROBLEM_PATH) else ""
         if tell is None and code not in PROBLEMS:
             return self._problem(Problem("not-found", "see /v1/openapi.json for what there is"))
         if method not in {"GET", "HEAD"}:

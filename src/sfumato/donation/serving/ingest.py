@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from sfumato.donation.messages import (
     Freeze,
@@ -22,11 +23,12 @@ from sfumato.donation.messages import (
     SignedTask,
     open_report,
 )
+from sfumato.donation.messages.report import check_report
 from sfumato.donation.protecting import EnvelopeKey, SigningKey, check_token
 from sfumato.donation.storage import Kept, Outcome, ReportStore, StoredReport
 from sfumato.errors import EngineError, ProtocolError
 
-__all__ = ["Ingest"]
+__all__ = ["Ingest", "Taken"]
 
 _REFUSED = {
     Outcome.CONFLICT: (
@@ -42,6 +44,13 @@ _REFUSED = {
         "report: the round holds as many as the task allows (n_max): wait for the next one",
     ),
 }
+
+
+class Taken(NamedTuple):
+    """A report that is kept, and the proof."""
+
+    outcome: Outcome
+    receipt: Receipt
 
 
 class Ingest:
@@ -131,13 +140,38 @@ class Ingest:
                 check_token(self._registrar, self.task.task_id, report.report_id, report.token)
             except ProtocolError as error:
                 raise Refusal(RefusalKind.TOKEN, f"report: {error}") from None
-        open_report(self.task, report, self.server, self._envelope)
+        check_report(self.task, report, self.server, self._envelope)
         bucket = int(now) - int(now) % self.task.receipt_bucket_seconds
         digest = hashlib.sha256(data).digest()
         return StoredReport(report.report_id, report.round_number, digest, bucket, data)
 
+    def put(self, reports: Sequence[StoredReport]) -> list[Taken | Refusal]:
+        """Keep checked reports together and return their receipts, signed together.
+
+        Those that the store does not keep are refused by the kind ``CONFLICT``, ``ROUND`` or
+        ``FULL``.
+
+        Raises
+        ------
+        EngineError
+            If the store refuses.
+        """
+        kept = self.store.put(reports)
+        durable = [
+            (report.report_id, report.round_number, each.time_bucket)
+            for report, each in zip(reports, kept, strict=True)
+            if each.outcome not in _REFUSED
+        ]
+        receipts = iter(Receipt.sign(self._signer, self.task.task_id, self.server, durable))
+        return [
+            Refusal(*_REFUSED[each.outcome])
+            if each.outcome in _REFUSED
+            else Taken(each.outcome, next(receipts))
+            for each in kept
+        ]
+
     def receipt(self, report: StoredReport, kept: Kept) -> Receipt:
-        """Return the receipt of a report that the store has kept.
+        """Return the receipt of one report that the store has kept.
 
         Raises
         ------
@@ -145,16 +179,10 @@ class Ingest:
             If it has not: of the kind ``CONFLICT``, ``ROUND`` or ``FULL``.
         """
         if kept.outcome in _REFUSED:
-            kind, message = _REFUSED[kept.outcome]
-            raise Refusal(kind, message)
-        return Receipt.sign(
-            self._signer,
-            self.task.task_id,
-            report.report_id,
-            report.round_number,
-            self.server,
-            kept.time_bucket,
-        )
+            raise Refusal(*_REFUSED[kept.outcome])
+        durable = (report.report_id, report.round_number, kept.time_bucket)
+        (receipt,) = Receipt.sign(self._signer, self.task.task_id, self.server, [durable])
+        return receipt
 
     def take(self, reports: Sequence[bytes]) -> list[Receipt | Refusal]:
         """Check and keep reports that came together, such as from another server.
@@ -170,16 +198,11 @@ class Ingest:
                 checked.append(self.check(data))
             except Refusal as refusal:
                 checked.append(refusal)
-        kept = iter(self.store.put([each for each in checked if isinstance(each, StoredReport)]))
+        kept = iter(self.put([each for each in checked if isinstance(each, StoredReport)]))
         answers: list[Receipt | Refusal] = []
         for each in checked:
-            if isinstance(each, Refusal):
-                answers.append(each)
-                continue
-            try:
-                answers.append(self.receipt(each, next(kept)))
-            except Refusal as refusal:
-                answers.append(refusal)
+            answer = each if isinstance(each, Refusal) else next(kept)
+            answers.append(answer.receipt if isinstance(answer, Taken) else answer)
         return answers
 
     def freeze(self, round_number: int) -> Freeze:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sfumato.settings import Settings
 
 __all__ = ["AddressLimits", "Limits"]
 
 _MOST_ADDRESSES = 65_536
+_NETWORK_BITS = 64
+
+
+def _rate(value: Any) -> Any:
+    """Return 0 for a limit that is said to be none: TOML knows no other word for it."""
+    return 0.0 if value is None or value == "none" else value
 
 
 class Limits(Settings):
@@ -20,7 +27,7 @@ class Limits(Settings):
     Parameters
     ----------
     requests_per_second
-        Of one address, in the long run; None for no limit.
+        Of one address, in the long run; 0 (or ``"none"``) for no limit.
     burst
         How many requests an address may send at once.
     most_waiting
@@ -29,7 +36,9 @@ class Limits(Settings):
         How long a request's body may take to arrive.
     """
 
-    requests_per_second: Annotated[float, Field(gt=0)] | None = 10.0
+    requests_per_second: Annotated[
+        float, BeforeValidator(_rate), Field(ge=0, allow_inf_nan=False)
+    ] = 10.0
     burst: Annotated[int, Field(ge=1)] = 50
     most_waiting: Annotated[int, Field(ge=1)] = 10_000
     body_seconds: Annotated[float, Field(gt=0)] = 10.0
@@ -38,7 +47,8 @@ class Limits(Settings):
 class AddressLimits:
     """A bucket of requests for each address, refilled with time.
 
-    Addresses stand in memory only, and the ones that were quiet longest are forgotten first.
+    Addresses stand in memory only, and the ones that were quiet longest are forgotten first. Of
+    IPv6 a network of 64 bits counts as one address: who has one has all of its addresses.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -56,8 +66,10 @@ class AddressLimits:
         now
             Seconds of a clock that never goes back.
         """
-        if self._rate is None:
+        if not self._rate:
             return 0
+        if ":" in address:
+            address = _network(address)
         left, since = self._left.pop(address, (float(self._burst), now))
         left = min(self._burst, left + (now - since) * self._rate)
         wait = 0 if left >= 1 else int((1 - left) / self._rate) + 1
@@ -65,3 +77,14 @@ class AddressLimits:
         if len(self._left) > _MOST_ADDRESSES:
             self._left.popitem(last=False)
         return wait
+
+
+def _network(address: str) -> str:
+    """Return the network of an IPv6 address, or the IPv4 address that it stands for."""
+    try:
+        full = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if full.ipv4_mapped is not None:
+        return str(full.ipv4_mapped)
+    return f"{int(full) >> (128 - _NETWORK_BITS):x}/{_NETWORK_BITS}"

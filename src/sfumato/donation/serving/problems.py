@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sfumato.donation.messages import Refusal, RefusalKind
 
-__all__ = ["PROBLEMS", "PROBLEM_MEDIA_TYPE", "Problem", "refused"]
+__all__ = ["PROBLEMS", "PROBLEM_MEDIA_TYPE", "PROBLEM_PATH", "Problem", "problem_type", "refused"]
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
+PROBLEM_PATH = "/v1/problems/"
 
 PROBLEMS: dict[str, tuple[int, str]] = {
     RefusalKind.LENGTH: (400, "The message has the wrong length"),
@@ -33,10 +34,20 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "too-large": (413, "The body is larger than any report"),
     "unsupported-media-type": (415, "The body is not of the media type of reports"),
     "too-many-requests": (429, "This address asks too often"),
-    "store-unavailable": (503, "The report could not be stored"),
+    "store-unavailable": (503, "The server's disk or database refuses"),
     "busy": (503, "Too many reports wait for the disk"),
+    "too-few-donors": (409, "A round needs more donors (n_min) and stays open"),
+    "round-aborted": (409, "The round was aborted and will never be released"),
+    "round-interrupted": (503, "A server was gone or out of step: the round is tried again"),
+    "servers-away": (503, "The round waits for the two other servers"),
+    "rounds-stopped": (503, "This server works at no round any more"),
 }
 """For each code the status and the title."""
+
+
+def problem_type(code: str) -> str:
+    """Return what names a problem in documents of RFC 9457: an address that explains it."""
+    return f"{PROBLEM_PATH}{code}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Problem:
         """Return the body."""
         status, title = PROBLEMS[self.code]
         values = {
-            "type": f"/v1/problems/{self.code}",
+            "type": problem_type(self.code),
             "title": title,
             "status": status,
             "detail": self.detail,

@@ -20,6 +20,7 @@ import polars as pl
 from sfumato.donation.clients.donor import make_donations
 from sfumato.donation.clients.task_servers import TaskServers
 from sfumato.donation.messages import Report, SignedTask
+from sfumato.donation.simulation.leaving import leave_with_pool
 from sfumato.errors import ProtocolError
 from sfumato.progress import Progress, silent
 
@@ -82,7 +83,14 @@ def donate_all(
     context = multiprocessing.get_context("spawn")
     common = (signed.to_bytes(), tuple(certificates), round_number)
     progress("donating", 0, table.height)
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    theirs, ours = context.Pipe(duplex=False)
+    with (
+        theirs,
+        ProcessPoolExecutor(
+            processes, mp_context=context, initializer=leave_with_pool, initargs=(theirs,)
+        ) as pool,
+        ours,  # closed first: if this ends before they have donated, they are not waited for
+    ):
         running: set[Future[tuple[int, float]]] = set()
         while True:
             for part in parts:

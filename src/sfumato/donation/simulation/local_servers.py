@@ -24,7 +24,9 @@ __all__ = ["LocalServers"]
 
 _HERE = "127.0.0.1"
 _PROGRAM = (
-    "import sys; from sfumato.donation.server_process import run_server; run_server(*sys.argv[1:])"
+    "import sys; from sfumato.donation.server_process import run_server; "
+    "from sfumato.donation.simulation.leaving import leave_with_parent; "
+    "leave_with_parent(); run_server(*sys.argv[1:])"
 )
 _STOP_SECONDS = 20.0
 # all donors of a simulation have one address
@@ -119,9 +121,10 @@ class LocalServers:
                     subprocess.Popen(  # noqa: S603 - our own program
                         [sys.executable, "-c", _PROGRAM, str(each.folder)],
                         env=environment,
-                        stdin=subprocess.DEVNULL,
+                        stdin=subprocess.PIPE,  # its end tells it that this process has gone
                         stdout=file,
                         stderr=file,
+                        start_new_session=True,  # ended by us, in order, not by the terminal
                     )
                 )
         with ExitStack() as stack:
@@ -171,6 +174,8 @@ class LocalServers:
                 process.terminate()
         for index, process in enumerate(self._processes):
             self.cpu_seconds[index] = _ended(process)
+            if process.stdin is not None:
+                process.stdin.close()
         self._processes.clear()
 
     def __enter__(self) -> Self:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,11 +19,13 @@ from sfumato.donation.clients.connection import ServerLost
 from sfumato.donation.clients.donor import Donor
 from sfumato.donation.clients.researcher import Researcher, ResearcherKeys
 from sfumato.donation.messages import LDiversityRule, SignedTask
+from sfumato.donation.messages.task import donors_for_rows
 from sfumato.donation.protecting import EnvelopeKey, Kem
 from sfumato.donation.records import RecordCodec
 from sfumato.donation.rounds import RoundSettings, count_layout
 from sfumato.donation.rounds.mailboxes import mailbox_layout
 from sfumato.donation.simulation.donor_pool import donate_all
+from sfumato.donation.simulation.leaving import ended_in_order
 from sfumato.donation.simulation.local_servers import LocalServers
 from sfumato.donation.simulation.table_questions import TableQuestions, questions_of_table
 from sfumato.errors import DataError, PlanError
@@ -40,7 +44,10 @@ class SimulationSettings(Settings):
     Parameters
     ----------
     k
-        How many donors look alike at least.
+        How many look alike at least.
+    k_of
+        ``"donors"``: k donors of a class before the deletion; ``"file"``: k rows of the released
+        file, for which a class needs more donors.
     deletion_share
         Share of every class that is removed by chance, 0 to below 1.
     mode
@@ -62,6 +69,7 @@ class SimulationSettings(Settings):
     """
 
     k: Annotated[int, Field(ge=2)]
+    k_of: Literal["donors", "file"] = "donors"
     deletion_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     mode: Literal["shuffle", "dpf"] = "shuffle"
     donors: Annotated[int, Field(ge=1)] | None = None
@@ -71,6 +79,18 @@ class SimulationSettings(Settings):
     kem: Kem = "x25519"
     processes: Annotated[int, Field(ge=1)] = 1
     round_seconds: Annotated[float, Field(gt=0)] = 3600.0
+
+    @property
+    def donors_alike(self) -> int:
+        """How many donors a class needs."""
+        if self.k_of == "donors":
+            return self.k
+        return donors_for_rows(self.k, Decimal(str(self.deletion_share)))
+
+    @property
+    def least_donors(self) -> int:
+        """How many donations a round needs."""
+        return self.n_min or max(1000, 10 * self.donors_alike)
 
 
 @dataclass(frozen=True)
@@ -187,12 +207,12 @@ def simulate_round(
     """
     rows, notes = _donors(table, schema, settings)
     questions = questions_of_table(rows, schema)
-    place = Path(tempfile.mkdtemp(prefix="sfumato-donation-")) if folder is None else folder
-    try:
+    with ended_in_order(), ExitStack() as stack:
+        place = folder
+        if place is None:
+            place = Path(tempfile.mkdtemp(prefix="sfumato-donation-"))
+            stack.callback(shutil.rmtree, place, ignore_errors=True)
         return _run(rows, questions, settings, (*questions.describe(), *notes), place, progress)
-    finally:
-        if folder is None:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _donors(
@@ -214,7 +234,7 @@ def _donors(
                 f"donors: {settings.donors:,} are asked for, and the table has {rows.height:,}"
             )
         rows = rows.head(settings.donors)
-    least = settings.n_min or max(1000, 10 * settings.k)
+    least = settings.least_donors
     if rows.height < least:
         raise PlanError(
             f"n_min: a round needs {least:,} donors, and there are {rows.height:,}: lower k, or "
@@ -235,12 +255,19 @@ def _run(
     rounds = RoundSettings(qid_open=settings.qid_open)
     servers = LocalServers(place, keys.signer.verifying_key, rounds, timeout=settings.round_seconds)
     signed = servers.agree_on(_task_values(rows.height, questions, settings, keys))
+
+    def watched(task: str, done: float, total: float) -> None:
+        servers.check()  # a round waits for a server that has ended, and here none comes back
+        progress(task, done, total)
+
     asked = rows.select(questions.columns)
     signed.configuration.codec.encode(asked)  # an answer that does not fit is told at once
     progress("starting three servers", 0, 1)
-    with servers:
+    with servers, ExitStack() as stack:
         progress("starting three servers", 1, 1)
         ways = servers.connect(timeout=settings.round_seconds)
+        # before the servers end: they wait long for who does not say goodbye
+        stack.callback(ways.close_connections)
         start = time.monotonic()
         try:
             number = Donor(ways).open_round()
@@ -256,14 +283,13 @@ def _run(
             before = servers.written_bytes()
             researcher = Researcher(ways, keys)
             researcher.close(number)
-            researcher.wait(number, settings.round_seconds, progress)
+            researcher.wait(number, settings.round_seconds, watched)
             written = servers.written_bytes()
             collected = researcher.collect(number)
         except ServerLost:
             servers.check()  # says why, if a process has ended
             raise
         ended = time.monotonic()
-        ways.close_connections()
     figures = SimulationFigures(
         donors=donors.donors,
         upload_bytes=signed.configuration.layout.report_bytes,
@@ -294,14 +320,15 @@ def _task_values(
     now = datetime.now(UTC)
     length = questions.record_bytes
     codec = RecordCodec.of(questions.quasi_identifiers, questions.sensitive, length)
-    most = max(donors, settings.n_min or max(1000, 10 * settings.k))
+    most = max(donors, settings.least_donors)
     return {
         "title": "Simulated donation",
         "purpose": "A simulation: all three servers and all donors are on one machine.",
         "quasi_identifiers": questions.quasi_identifiers,
         "sensitive": questions.sensitive,
         "record_bytes": length,
-        "k": settings.k,
+        "k": settings.donors_alike,
+        "k_of_file": settings.k if settings.k_of == "file" else None,
         "deletion_share": settings.deletion_share,
         "l_diversity": settings.l_diversity,
         "mode": settings.mode,

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sfumato.atomic import sync_folder
 from sfumato.donation.storage.admission import admit
 from sfumato.donation.storage.report_log import MOST_GROUP_BYTES, ReportLog
 from sfumato.donation.storage.report_store import Ids, Kept, StoredReport
@@ -64,6 +65,7 @@ class FileStore:
         self._counts: dict[int, int] = {}
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(self._folder.parent)
         except OSError as error:
             reason = (error.strerror or "the disk refused").lower()
             raise EngineError(f"{self._folder}: {reason}") from None
@@ -78,8 +80,11 @@ class FileStore:
         try:
             with self._guarded():
                 self._prepare()
-                for round_number in self._unerased():
-                    self._recover(round_number)
+                for round_number, erased in self._rounds():
+                    if erased:  # the end may have come between the decision and the deed
+                        self._unlink(round_number)
+                    else:
+                        self._recover(round_number)
         except EngineError:
             self.close()
             raise
@@ -92,14 +97,17 @@ class FileStore:
         with self._transaction():
             known = self._index.execute("select task_id from task").fetchall()
             if not known:
+                if any(path.name != "round-0.log" for path in self._folder.glob("round-*.log")):
+                    # which rounds are frozen only the index knows, and frozen they stay
+                    raise EngineError(f"the index of {self._folder} is lost: restore it")
                 self._index.execute("insert into task values (?)", (self._task_id,))
                 self._index.execute("insert into rounds values (0, 0, 0, 0)")
             elif known != [(self._task_id,)]:
                 raise EngineError(f"{self._folder} holds the reports of another task")
 
-    def _unerased(self) -> list[int]:
-        rows = self._index.execute("select round from rounds where erased = 0 order by round")
-        return [number for (number,) in rows]
+    def _rounds(self) -> list[tuple[int, int]]:
+        """Return number of each round, and whether it is erased."""
+        return self._index.execute("select round, erased from rounds order by round").fetchall()
 
     def _log(self, round_number: int) -> ReportLog:
         if round_number not in self._logs:
@@ -212,12 +220,9 @@ class FileStore:
         if round_number > current:
             raise ProtocolError(f"round {round_number} is not open yet: the open one is {current}")
         if round_number == current:
-            # a decision, not an index: it is synchronized by itself
-            self._index.execute("pragma synchronous = full")
-            with self._transaction():
+            with self._decision():
                 self._index.execute("update rounds set frozen = 1 where round = ?", (round_number,))
                 self._index.execute("insert into rounds values (?, 0, 0, 0)", (round_number + 1,))
-            self._index.execute("pragma synchronous = normal")
         rows = self._index.execute(
             "select report_id from reports where round = ? order by report_id", (round_number,)
         )
@@ -246,10 +251,19 @@ class FileStore:
         with self._guarded():
             if round_number >= self._open_round():
                 raise ProtocolError(f"round {round_number} is not frozen: freeze it first")
-            self._index.execute("update rounds set erased = 1 where round = ?", (round_number,))
+            with self._decision():  # first: a round without its log is damage otherwise
+                self._index.execute("update rounds set erased = 1 where round = ?", (round_number,))
             if round_number in self._logs:
                 self._logs.pop(round_number).close()
-            self._log_path(round_number).unlink(missing_ok=True)
+            self._unlink(round_number)
+
+    def _unlink(self, round_number: int) -> None:
+        path = self._log_path(round_number)
+        try:
+            path.unlink(missing_ok=True)
+            sync_folder(self._folder)
+        except OSError as error:
+            raise EngineError(f"{path}: {(error.strerror or 'not erased').lower()}") from None
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -258,6 +272,16 @@ class FileStore:
                 log.close()
             self._logs.clear()
             self._index.close()
+
+    @contextmanager
+    def _decision(self) -> Iterator[None]:
+        """Begin a transaction that is synchronized by itself: no log brings it back."""
+        self._index.execute("pragma synchronous = full")
+        try:
+            with self._transaction():
+                yield
+        finally:
+            self._index.execute("pragma synchronous = normal")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -65,9 +66,9 @@ class PostgresqlStore:
         self._most = most_reports
         self._lock = RLock()
         self._errors = psycopg.Error
-        with self._guarded():
-            self._database = psycopg.connect(url, autocommit=True, connect_timeout=10)
-        with self._guarded(), self._database.transaction():
+        self._counts: dict[int, int] = {}
+        self._connect = partial(psycopg.connect, url, autocommit=True, connect_timeout=10)
+        with self._guarded(connect=True), self._database.transaction():
             self._database.execute(_TABLES)
             self._database.execute(
                 "insert into donation_rounds(task_id, round) values (%s, 0) on conflict do nothing",
@@ -87,13 +88,16 @@ class PostgresqlStore:
 
     def put(self, reports: Sequence[StoredReport]) -> list[Kept]:
         """Keep reports; see :class:`~sfumato.donation.storage.ReportStore`."""
-        with self._guarded(), self._database.transaction():
-            # held until the commit: a round is not frozen in the middle of a group
-            current = self._open_round("for share")
-            room = self._most - self._count(current)
-            known = self._known([report.report_id for report in reports])
-            kept, new = admit(reports, known, current, room)
-            self._insert(new)
+        with self._guarded():
+            with self._database.transaction():
+                # held until the commit: a round is not frozen in the middle of a group
+                current = self._open_round("for share")
+                before = self._count(current)
+                known = self._known([report.report_id for report in reports])
+                kept, new = admit(reports, known, current, self._most - before)
+                self._insert(new)
+            # after the commit: what was taken back does not count
+            self._counts[current] = before + len(new)
         return kept
 
     def _insert(self, new: Sequence[StoredReport]) -> None:
@@ -127,12 +131,13 @@ class PostgresqlStore:
             return self._count(round_number)
 
     def _count(self, round_number: int) -> int:
-        rows = self._database.execute(
-            "select count(*) from donation_reports where task_id = %s and round = %s",
-            (self._task_id, round_number),
-        )
-        ((count,),) = rows.fetchall()
-        return int(count)
+        if round_number not in self._counts:
+            rows = self._database.execute(
+                "select count(*) from donation_reports where task_id = %s and round = %s",
+                (self._task_id, round_number),
+            )
+            ((self._counts[round_number],),) = rows.fetchall()
+        return self._counts[round_number]
 
     def freeze(self, round_number: int) -> Ids:
         """Close a round for good and return its numbers."""
@@ -205,10 +210,15 @@ class PostgresqlStore:
             self._database.close()
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Hold the connection, and tell the database's errors without its words or our values."""
+    def _guarded(self, *, connect: bool = False) -> Iterator[None]:
+        """Hold the connection, made anew if it broke; tell errors without words or values."""
         with self._lock:
             try:
+                if connect or self._database.broken:
+                    self._counts.clear()  # a commit may have been lost with the connection
+                    self._database = self._connect()
+                    # whatever the database's own settings: what is acknowledged is on its disk
+                    self._database.execute("set synchronous_commit = on")
                 yield
             except self._errors as error:
                 code = getattr(error, "sqlstate", None) or "it cannot be reached"

@@ -28,6 +28,7 @@ __all__ = ["MOST_GROUP_BYTES", "ReportLog"]
 MOST_GROUP_BYTES = 1 << 24
 """How many bytes are made durable together at most."""
 
+_AT_ONCE = 1 << 20
 _MAGIC = b"sfumlog1"
 _HEAD = struct.Struct(">8s32sI")
 _ENTRY = struct.Struct(">I16s32sQ")
@@ -82,6 +83,9 @@ class ReportLog:
     def recover(self, start: int) -> Iterator[tuple[int, int, StoredReport]]:
         """Return the whole entries from an offset on, then cut off what is torn behind them.
 
+        They are durable when all have been returned: a server that was killed, or that the disk
+        refused, may have left entries that only the system's cache holds.
+
         Parameters
         ----------
         start
@@ -102,16 +106,16 @@ class ReportLog:
             raise EngineError(
                 f"{self._path} is shorter than what was acknowledged: restore it from a copy"
             )
-        while at < self.end:
-            entry = self._entry_at(at)
-            if entry is None:
-                if self.end - at > MOST_GROUP_BYTES:
-                    raise EngineError(f"{self._path} is damaged at byte {at}: restore it")
-                self._cut(at)
-                return
+        first = at
+        while at < self.end and (entry := self._entry_at(at)) is not None:
             length, report = entry
             yield at, length, report
             at += length
+        if self.end - at > MOST_GROUP_BYTES:
+            raise EngineError(f"{self._path} is damaged at byte {at}: restore it")
+        self._write_again(first, at)
+        if at < self.end:
+            self._cut(at)
 
     def append(self, reports: Sequence[StoredReport]) -> list[tuple[int, int]]:
         """Write reports behind all others and return offset and length of each, durable.
@@ -125,13 +129,8 @@ class ReportLog:
             raise EngineError(f"{self._path}: an earlier write failed; restart the server")
         entries = [_entry(report) for report in reports]
         start = self.end
-        data = memoryview(b"".join(entries))
         try:
-            at = start
-            while len(data):
-                written = os.pwrite(self._file, data, at)
-                at += written
-                data = data[written:]
+            at = self._write(b"".join(entries), start)
         except OSError as error:
             self._cut(start)
             raise self._refusal(error) from None
@@ -190,6 +189,28 @@ class ReportLog:
             return None
         length = _ENTRY.size + size + _CHECK.size
         return length, StoredReport(report_id, self._round, digest, bucket, body)
+
+    def _write(self, data: bytes, at: int) -> int:
+        """Write all of it and return where it ends."""
+        rest = memoryview(data)
+        while len(rest):
+            written = os.pwrite(self._file, rest, at)
+            at += written
+            rest = rest[written:]
+        return at
+
+    def _write_again(self, start: int, stop: int) -> None:
+        """Make durable what is read from a part of the file.
+
+        To synchronize is not enough: pages that the disk refused once count as written since.
+        """
+        try:
+            for at in range(start, stop, _AT_ONCE):
+                self._write(os.pread(self._file, min(_AT_ONCE, stop - at), at), at)
+            if start < stop:
+                os.fsync(self._file)
+        except OSError as error:
+            raise self._refusal(error) from None
 
     def _cut(self, end: int) -> None:
         try:

@@ -75,6 +75,7 @@ def _sentences(release: DonatedRelease) -> tuple[str, ...]:
             f"who look alike; each holds at least {number(task.k)} donors, the smallest "
             f"{number(release.smallest_class)}."
         ),
+        _of_the_file(release),
         (
             f"Of every class {share(float(task.deletion_share))} were deleted by chance: that a "
             f"given donor's record is here is certain with at most {share(risk.highest_certainty)}."
@@ -83,4 +84,18 @@ def _sentences(release: DonatedRelease) -> tuple[str, ...]:
             f"Quasi-identifiers lost {share(release.loss)} of what they said (normalized certainty "
             "penalty over all donors)."
         ),
+    )
+
+
+def _of_the_file(release: DonatedRelease) -> str:
+    found = f"in the file at least {plural(release.smallest_rows, 'row')} look alike"
+    asked = release.configuration.k_of_file
+    if asked is None:
+        return (
+            f"A class has fewer rows than donors, as a share of each was deleted: {found}. Nobody "
+            "sees from the file which of the donors they are."
+        )
+    return (
+        f"The file itself was to be {number(asked)}-anonymous after the deletion, so classes were "
+        f"made of more donors: {found}."
     )
