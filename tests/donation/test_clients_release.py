@@ -138,6 +138,17 @@ def test_the_folder_is_verified_and_holds_the_signed_manifest(released, tmp_path
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_the_classes_beside_the_release_go_before_those_of_the_current_folder(
+    released, tmp_path: Path, monkeypatch
+):
+    _, (release, _) = released
+    folder = release.write(tmp_path / "out")
+    (tmp_path / "donor-classes.csv").write_text("age,sex\n1,Other\n")
+    monkeypatch.chdir(tmp_path)
+    assert verify(folder).passed
+    assert verify("out")["SF015"].status == "passed"
+
+
 @pytest.mark.parametrize("change", ["row", "class"])
 def test_a_changed_release_is_found(released, tmp_path: Path, change: str):
     _, (release, _) = released

@@ -64,13 +64,16 @@ def test_schemathesis_finds_nothing(world, examples: int, phases: tuple[str, ...
     interface = json.loads(world.connections[0].request("GET", "/v1/openapi.json").body)
     (report,) = make_donations(world.task, people(1), 1)
     described = with_example(interface, report.report_id)
+    if examples == 1:  # what HEAD answers is what GET does, without a body
+        for methods in described["paths"].values():
+            methods.pop("head", None)
     close = described["paths"]["/v1/tasks/{task}/close"]["post"]
     close["requestBody"]["content"]["application/json"]["example"] = json.loads(order(world, 0))
     answered, wrong = explore(application, described, report.data, examples=examples, phases=phases)
     assert not wrong, wrong[0]
     assert {name for name, _ in answered} == {
         f"{method.upper()} {path}"
-        for path, methods in interface["paths"].items()
+        for path, methods in described["paths"].items()
         for method in methods
     } or "coverage" not in phases
     # by the valid order and the links the good answers were met too

@@ -173,7 +173,7 @@ def collect_release(
     own = ResearcherKeys.read(keys)
     researcher = Researcher(servers, own)
     if number is None:
-        number = max(status.round_number for status in servers.statuses())
+        number = researcher.latest_round()  # of two servers at least
     if wait > 0:
         with console.progress() as progress:
             researcher.wait(number, wait, progress)

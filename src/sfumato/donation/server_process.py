@@ -52,6 +52,9 @@ class _Meeting:
     def bundles_of_peers(self, number: int) -> list[bytes]:
         task = self.organisation.task
         found = []
+        # a class and two shares for each row, and the rest: a peer must not fill the memory
+        row_bytes = 4 + 2 * sum(task.configuration.codec.sensitive_widths)
+        most_bytes = (1 << 24) + task.configuration.n_max * row_bytes
         for card in self.organisation.cards():
             if card.index == self.organisation.settings.index:
                 continue
@@ -64,7 +67,7 @@ class _Meeting:
                 suppress(OSError, ValueError),
                 opener.open(url, timeout=_ASK_SECONDS) as answer,
             ):
-                found.append(answer.read())
+                found.append(answer.read(most_bytes))  # one that is cut off does not hold
         return found
 
 

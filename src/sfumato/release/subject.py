@@ -156,7 +156,8 @@ class Subject:
     def population(self, promised: str | None) -> Population | None:
         """Return the population of the file that was given or, without it, that a promise names.
 
-        A promised path is looked for from the working directory, then from the release folder.
+        A promised path is looked for in the release folder, then from the working directory: what
+        lies beside the data is what was released with it.
 
         Raises
         ------
@@ -168,7 +169,7 @@ class Subject:
         places = [self.population_file] if self.population_file is not None else []
         if not places and promised is not None:
             beside = [self.folder / promised] if self.folder is not None else []
-            places = [place for place in (Path(promised), *beside) if place.is_file()]
+            places = [place for place in (*beside, Path(promised)) if place.is_file()]
         if not places:
             return None
         try:

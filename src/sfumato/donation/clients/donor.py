@@ -114,8 +114,8 @@ class Donor:
     def send(self, report: Report) -> tuple[Receipt, ...]:
         """Send a report to all three servers and return their receipts.
 
-        The same report may be sent again, and then gives the same receipts; it counts once, and
-        only when all three have it.
+        The same report may be sent again, and then gives receipts that say the same; it counts
+        once, and only when all three have it.
 
         Raises
         ------

@@ -89,13 +89,14 @@ class Greeting:
 
         Raises
         ------
-        Deviation
-            If it is none.
+        Interrupted
+            If it is none: nothing has been computed yet, and one of the others may have a sample
+            that all have signed, so this ends nothing for good.
         """
         try:
             greeting = cls(**json_object(data))
         except (TypeError, ValueError):
-            raise Deviation(f"greeting: server {server} sent something else") from None
+            raise Interrupted(f"greeting: server {server} sent something else") from None
         kinds: tuple[tuple[Any, type], ...] = (
             (greeting.settings, dict),
             (greeting.held, int),
@@ -104,7 +105,7 @@ class Greeting:
             (greeting.aborted, str),
         )
         if not all(value is None or isinstance(value, kind) for value, kind in kinds):
-            raise Deviation(f"greeting: server {server} sent something else")
+            raise Interrupted(f"greeting: server {server} sent something else")
         return greeting
 
 
@@ -116,11 +117,11 @@ def greet(
     Raises
     ------
     Interrupted
-        If the servers do not mean the same round.
+        If the servers do not mean the same round, or one says what is no greeting.
     TooFewDonors
         If the round must stay open.
     Deviation
-        If a peer has aborted, or says what cannot be.
+        If a peer has aborted, or two samples are signed.
     """
     said = tell_both(party, "greet", own.to_bytes())
     greetings = [
@@ -161,9 +162,9 @@ def _signed(
         try:
             signed = SignedManifest.from_dict(task, greeting.signed)
         except ProtocolError as error:
-            raise Deviation(f"greeting: server {server}: {error}") from None
+            raise Interrupted(f"greeting: server {server}: {error}") from None
         if signed.manifest.round_number != number:
-            raise Deviation(f"greeting: server {server} shows the manifest of another round")
+            raise Interrupted(f"greeting: server {server} shows the manifest of another round")
         if found is not None and found.manifest.digest != signed.manifest.digest:
             raise Deviation(
                 "greeting: all three servers have signed two samples of one round: neither may be "

@@ -291,9 +291,7 @@ class Round:
             self._write(RoundState.COUNTED)
             tree = recode_counts(party, counts, domain, count, self._task.k)
             self._keep_tree(party, tree)
-            labels = class_of_records(
-                party, records, codec, tree, self._randomness, self._task.k
-            )
+            labels = class_of_records(party, records, codec, tree, self._randomness, self._task.k)
         kept = sample(party, self._task, records, codec, labels, len(tree), self._randomness)
         block = records[kept.rows, codec.sensitive_block]
         self._prepare(party, (frozen, accepted, count, len(records)), tree, kept, block)

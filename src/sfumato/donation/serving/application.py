@@ -69,7 +69,7 @@ class DonationApplication:
         self.counters = Counters()
         self._limits = limits or Limits()
         self._addresses = AddressLimits(self._limits)
-        self._commit = GroupCommit(ingest.store, self._limits.most_waiting, self.counters)
+        self._commit = GroupCommit(ingest, self._limits.most_waiting, self.counters)
         task_id = ingest.task.task_id.hex()
         self._report_bytes = ingest.task.layout.report_bytes
         self._task_path = f"/v1/tasks/{task_id}"
@@ -129,8 +129,7 @@ class DonationApplication:
             return None
         try:
             report = self.ingest.check(body, bytes.fromhex(digits))
-            kept = await self._commit.put(report)
-            receipt = self.ingest.receipt(report, kept).to_bytes()
+            outcome, receipt = await self._commit.put(report)
         except Refusal as refusal:
             return self._problem(refused(refusal))
         except StoreBusy as error:
@@ -139,8 +138,8 @@ class DonationApplication:
             detail = "the server's store refuses; nothing was acknowledged, so send it again later"
             retry = ((b"retry-after", b"60"),)
             return self._problem(Problem("store-unavailable", detail, retry))
-        self.counters.answered(kept.outcome.value)
-        return 201 if kept.outcome is Outcome.STORED else 200, _RECEIPT, receipt, ()
+        self.counters.answered(outcome.value)
+        return 201 if outcome is Outcome.STORED else 200, _RECEIPT, receipt.to_bytes(), ()
 
     def _unfit(self, scope: Scope) -> Problem | None:
         """Return what is wrong with a request before its body is read."""

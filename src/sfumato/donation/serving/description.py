@@ -38,7 +38,7 @@ def describe_interface(task_id: str, report_bytes: int) -> Values:
     report = _parameter("report", {"type": "string", "pattern": "^[0-9a-f]{32}$"})
     code = _parameter("code", {"type": "string", "enum": [str(code) for code in PROBLEMS]})
     receipt = {
-        "description": "A receipt: 126 bytes, signed by this server",
+        "description": "A receipt: 287 bytes, signed by this server",
         "content": {RECEIPT_MEDIA_TYPE: {"schema": _OCTETS}},
     }
     put = {
@@ -47,7 +47,7 @@ def describe_interface(task_id: str, report_bytes: int) -> Values:
         "parameters": [task, report],
         "requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": _OCTETS}}},
         "responses": {
-            "200": {**receipt, "description": "Stored before: the same receipt again"},
+            "200": {**receipt, "description": "Stored before: a receipt that says the same"},
             "201": receipt,
             **_problems(400, 403, 404, 408, 409, 411, 413, 415, 429, 503),
         },

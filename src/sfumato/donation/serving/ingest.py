@@ -25,7 +25,7 @@ from sfumato.donation.messages import (
 )
 from sfumato.donation.messages.report import check_report
 from sfumato.donation.protecting import EnvelopeKey, SigningKey, check_token
-from sfumato.donation.storage import Kept, Outcome, ReportStore, StoredReport
+from sfumato.donation.storage import Outcome, ReportStore, StoredReport
 from sfumato.errors import EngineError, ProtocolError
 
 __all__ = ["Ingest", "Taken"]
@@ -37,11 +37,11 @@ _REFUSED = {
     ),
     Outcome.CLOSED: (
         RefusalKind.ROUND,
-        "report: made for a round that is not open: ask for the task's status and make it anew",
+        "report: made for a round that is not open; a task has one round: ask for its status",
     ),
     Outcome.FULL: (
         RefusalKind.FULL,
-        "report: the round holds as many as the task allows (n_max): wait for the next one",
+        "report: the round holds as many as the task allows (n_max), so no more are taken",
     ),
 }
 
@@ -169,20 +169,6 @@ class Ingest:
             else Taken(each.outcome, next(receipts))
             for each in kept
         ]
-
-    def receipt(self, report: StoredReport, kept: Kept) -> Receipt:
-        """Return the receipt of one report that the store has kept.
-
-        Raises
-        ------
-        Refusal
-            If it has not: of the kind ``CONFLICT``, ``ROUND`` or ``FULL``.
-        """
-        if kept.outcome in _REFUSED:
-            raise Refusal(*_REFUSED[kept.outcome])
-        durable = (report.report_id, report.round_number, kept.time_bucket)
-        (receipt,) = Receipt.sign(self._signer, self.task.task_id, self.server, [durable])
-        return receipt
 
     def take(self, reports: Sequence[bytes]) -> list[Receipt | Refusal]:
         """Check and keep reports that came together, such as from another server.
