@@ -4,18 +4,24 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What is never imported need not be compiled: that is most of what is installed.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+# Two processes test; more threads than cores would only wait for one another.
+PYTEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-slow test-all lint clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/sfumato demo --out demo
 
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/test.installed
+	$(PYTEST) -m slow
 
 test-all: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check

@@ -572,6 +572,9 @@ sex = {{ role = "quasi-identifier" }}
 died = {{ role = "target" }}
 pressure = {{ role = "other" }}
 {releases}
+[evaluation]
+attacks = {{ most = 0 }}
+learning = {{ models = ["naive-bayes"], protocols = ["honest"] }}
 """)
     return folder / "visits.toml"
 
