@@ -39,7 +39,13 @@ def run_page(text: str, page: str) -> int:
     return len(blocks)
 
 
-@pytest.mark.parametrize("page", PAGES)
+LONG = {"python", "private_synthesis", "guided"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in PAGES],
+)
 def test_the_examples_of_the_page_run(page, tmp_path, monkeypatch):
     (tmp_path / "tests").symlink_to(ROOT / "tests", target_is_directory=True)
     monkeypatch.chdir(tmp_path)

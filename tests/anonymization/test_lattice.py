@@ -63,6 +63,7 @@ def tuples_of(table: pl.DataFrame, *, by_person: bool = False) -> LatticeTuples:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_person", [False, True])
 @settings(max_examples=12, deadline=None)
 @given(rows=people, seed=st.integers(0, 1000))

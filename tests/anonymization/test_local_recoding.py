@@ -68,6 +68,7 @@ def loss_of(people: CodedPeople, released: pl.DataFrame, schema: sf.Schema) -> f
     return float(np.mean(total))
 
 
+@pytest.mark.slow
 def test_adult_loses_less_than_the_best_local_recoding_of_arx_and_nobody_is_lost():
     # ARX 3.9.2, optimizeIterativeFast(1/n): arithmetic Loss 0.05194 with three rows suppressed
     table, schema = adult()
@@ -81,6 +82,7 @@ def test_adult_loses_less_than_the_best_local_recoding_of_arx_and_nobody_is_lost
     assert released.select(pl.struct(ADULT).n_unique()).item() == len(recoding.sizes)
 
 
+@pytest.mark.slow
 def test_diversity_and_closeness_hold_for_every_class_with_everybody_in():
     # ARX's local mode: 0.4425 with 1,090 rows suppressed, which are at distance 0.29 themselves
     names = [name for name in ADULT if name != "occupation"]
@@ -100,6 +102,7 @@ def test_diversity_and_closeness_hold_for_every_class_with_everybody_in():
     assert loss_of(CodedPeople.of(table, schema.check(table)), released, schema.check(table)) < 0.36
 
 
+@pytest.mark.slow
 def test_effort_only_lowers_the_loss():
     table, schema = adult(ADULT[:5])
     people = CodedPeople.of(table, schema.check(table))
@@ -173,6 +176,7 @@ QUICK = settings(
 )
 
 
+@pytest.mark.slow
 @QUICK
 @given(tables(), st.integers(2, 4), SOME, st.sampled_from(["arithmetic", "ncp", "entropy"]))
 def test_every_criterion_is_kept_and_nothing_else_is_touched(made, k, criteria, loss):
@@ -248,6 +252,7 @@ def test_a_class_counts_persons(made, k, data):
     assert recoding.sizes.sum() <= counted.sizes.sum()
 
 
+@pytest.mark.slow
 @QUICK
 @given(tables(), st.integers(2, 4), st.randoms())
 def test_the_order_of_the_rows_does_not_change_the_classes(made, k, random):

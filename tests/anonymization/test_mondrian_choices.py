@@ -406,6 +406,7 @@ def holds(label: str | None, age: int | None) -> bool:
     return int(low) <= age < int(high)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(drawn=rows, others=rows, by_person=st.booleans())
 def test_a_relaxed_recoding_takes_new_people_and_comes_back_from_json(

@@ -113,6 +113,7 @@ def measured(metric: str, levels: tuple[int, ...], sizes: Counter, k: int) -> fl
     return entropy(levels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["none", "gweight", "prec", "aecs", "dm", "ent"])
 @pytest.mark.parametrize(("k", "limit"), [(20, 0.0), (20, 0.02), (300, 0.1)])
 def test_the_best_minimal_node_by_each_metric(metric, k, limit):

@@ -67,6 +67,7 @@ def columns_of(released):
     return [released[name].map(str).tolist() for name in QUASI]
 
 
+@pytest.mark.slow
 @every_technique
 @pytest.mark.parametrize(
     "labels",

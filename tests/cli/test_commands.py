@@ -57,6 +57,7 @@ def everything_written(folder: Path, *but: Path) -> str:
     )
 
 
+@pytest.mark.slow
 def test_no_identifier_is_shown_by_any_command(
     sfumato: Sfumato,
     schema: Path,
@@ -118,6 +119,7 @@ def test_the_same_command_gives_the_same_bytes(
     assert one == two
 
 
+@pytest.mark.slow
 def test_what_init_writes_can_be_run(sfumato: Sfumato, patients: Path, tmp_path: Path) -> None:
     few = patients.read_text().splitlines(keepends=True)[:161]
     patients.write_text("".join(few))

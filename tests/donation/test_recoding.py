@@ -85,6 +85,7 @@ def test_each_record_alone_where_k_is_one() -> None:
     assert (tree.losses()[held] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_shares_give_the_recoding_of_the_clear(seed: int) -> None:
     records, k = 700, 12

@@ -126,6 +126,7 @@ def test_dates_are_numbers():
     assert _cost(tables, "born").max() == GRID
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.permutations(range(4)), st.permutations(["age", "sex", "illness"]))
 def test_order_type_and_index_change_nothing(rows, names):

@@ -253,6 +253,7 @@ def both_possible(first, second, person, known, secret):
     return sets
 
 
+@pytest.mark.slow
 @given(rows=st.lists(REAL, min_size=2, max_size=2), one=RELEASED, two=RELEASED)
 @settings(max_examples=25, deadline=None)
 def test_intersection_equals_the_definition(rows, one, two):

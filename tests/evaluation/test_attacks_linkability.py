@@ -58,6 +58,7 @@ def by_hand(first, second, k):
     return np.mean([bool(one & other) for one in ways[0] for other in ways[1]])
 
 
+@pytest.mark.slow
 @given(
     released=st.lists(st.tuples(*CELLS), min_size=1, max_size=7),
     real=st.lists(st.tuples(*CELLS), min_size=1, max_size=4),

@@ -81,6 +81,7 @@ def closest(tables):
     )
 
 
+@pytest.mark.slow
 @given(
     released=TABLE,
     people=st.integers(1, 8).flatmap(

@@ -56,6 +56,7 @@ def test_level_of_shares_of_hits():
     assert 0.03 < _level([one.p_even for one in found]) < 0.07
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [1, 6])
 def test_level_of_the_highest_scores(rounded):
     random = np.random.default_rng(11)
@@ -96,6 +97,7 @@ def test_equal_scores_tell_nothing():
     assert excess(np.zeros(50), np.zeros(20), seed=0).p_value == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("base", "gain"), [(0.05, 0.03), (0.3, 0.1), (0.01, 0.02)])
 def test_intervals_cover_a_known_excess(base, gain):
     random = np.random.default_rng(17)

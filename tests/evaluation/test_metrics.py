@@ -140,6 +140,7 @@ def test_standard_errors_are_those_of_the_bootstrap() -> None:
         assert estimate.standard_error == pytest.approx(np.std(drawn[name]), rel=0.13), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auc", "average_precision", "f1", "balanced_accuracy"])
 def test_intervals_hold_the_truth_in_95_of_100_samples(name: str) -> None:
     truth = value(estimates(prediction(*noisy(400_000, seed=9)))[name])

@@ -52,6 +52,7 @@ def test_a_synthetic_table_is_measured_against_real_people(real, control):
     assert found.not_run == ()
 
 
+@pytest.mark.slow
 def test_real_rows_are_written_as_the_release_writes_them(real, control):
     release = anonymize(real, SCHEMA, RULES)
     found = evaluate(real, release, SCHEMA, control=control, plan=QUICK)
@@ -61,6 +62,7 @@ def test_real_rows_are_written_as_the_release_writes_them(real, control):
     assert all(one.rows_test == 120 for one in found.learned)
 
 
+@pytest.mark.slow
 def test_without_the_recoding_other_words_are_left_out_and_named(real, control):
     release = anonymize(real, SCHEMA, RULES)
     found = evaluate(real, release.data, SCHEMA, control=control, plan=QUICK)
@@ -81,6 +83,7 @@ def test_without_control_people_nothing_is_learned(real):
     assert all("control" in one for one in found.not_run)
 
 
+@pytest.mark.slow
 def test_what_the_plan_leaves_out_is_said(real, control):
     plan = EvaluationPlan(risk=RiskPlan(sample=0), fidelity=FidelityPlan(columns=("sex", "ward")))
     found = evaluate(real, anonymize(real, SCHEMA, Clean()), SCHEMA, control=control, plan=plan)
@@ -120,6 +123,7 @@ def test_an_evaluation_survives_a_file(real, control, tmp_path, quick_reports):
         Evaluation.read(tmp_path / "bad.json")
 
 
+@pytest.mark.slow
 def test_frames_of_other_kinds_can_be_measured(real, control):
     release = anonymize(real, SCHEMA, Clean())
     plan = EvaluationPlan(attacks=AttackPlan(most=20), risk=RiskPlan(sample=0))

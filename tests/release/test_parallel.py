@@ -132,6 +132,7 @@ def test_the_statement_says_what_was_tried_what_speaks_against_it_and_what_was_n
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_reports")
 @pytest.mark.parametrize(
     ("limits", "headline", "chosen"),

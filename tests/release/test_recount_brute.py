@@ -174,6 +174,7 @@ def climb(a, b):
     return min(meets, default=3) / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", ["equal", "ordered", "hierarchical"])
 @FEWER
 @given(ROWS, st.sampled_from([0.1, 0.25, 1 / 3, 0.5]))

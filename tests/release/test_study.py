@@ -71,6 +71,7 @@ def test_a_study_makes_every_release_with_its_evidence(plan_file, tmp_path, tabl
     assert "difference/auc/naive-bayes/honest" in grouped.evaluation.utility
 
 
+@pytest.mark.slow
 def test_shuffled_rows_are_the_same_people_and_no_longer_in_the_order_of_the_source(
     plan_file, tmp_path
 ):
@@ -603,6 +604,7 @@ k = 5
     assert study["grouped"].evaluation.risks["smallest_class"].value == in_class.min()
 
 
+@pytest.mark.slow
 def test_control_rows_and_fitted_rows_are_measured_alike(tmp_path):
     """Noise on one of the two alone would make copies look like strangers, and strangers apart."""
     plan = visits(

@@ -262,6 +262,7 @@ def test_dates_and_names_that_are_numbers():
     assert sample["day"].min() >= pl.Series(["2019-01-01"]).str.to_date()[0]
 
 
+@pytest.mark.slow
 def test_releases_scatter_with_the_noise(table, tmp_path):
     for epsilon in (1, 20):
         budget = Budget(epsilon=epsilon, delta="1e-7")

@@ -72,6 +72,7 @@ def test_the_ledger_sums_to_the_promise_and_no_further(model):
     assert labels["choice of the next marginal"] == labels["a chosen marginal"] >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "budget",
     [
@@ -89,6 +90,7 @@ def test_every_way_to_state_a_budget_is_spent_to_the_full(table, budget):
     assert kinds == {"exponential"}
 
 
+@pytest.mark.slow
 def test_no_seed_no_repetition_and_a_seed_is_stamped(table):
     private, again = fit(table, insecure_seed=None), fit(table, insecure_seed=None)
     assert private.account.secure
