@@ -93,6 +93,7 @@ def uvicorn_server(
             proxy_headers=behind_proxy,
             lifespan="on",
             timeout_keep_alive=30,
+            timeout_graceful_shutdown=10,  # else a silent connection holds up the end
             ws="none",
             **secure,
         )

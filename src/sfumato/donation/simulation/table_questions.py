@@ -67,10 +67,10 @@ class TableQuestions:
         """Return what must be known of the questions, a sentence each."""
         words = []
         if self.left_out:
-            words.append(f"not asked for, as they name a person: {', '.join(self.left_out)}")
+            words.append(f"Not asked for, as they name a person: {', '.join(self.left_out)}")
         if self.read_off:
             words.append(
-                "the schema declares no possible answers for these columns, so they were read off "
+                "The schema declares no possible answers for these columns, so they were read off "
                 f"the table; a real task must declare them: {', '.join(self.read_off)}"
             )
         return words
