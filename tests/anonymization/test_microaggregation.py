@@ -133,6 +133,18 @@ def test_what_a_release_promises(
         assert label in carried or (suppressed and level is not None)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_of_groups_of_one_size_the_first_by_label_joins_the_small_ones(seed: int) -> None:
+    places = ["Lyon"] + 5 * ["Nice"] + 5 * ["Lille"]
+    table = table_of([(place, None, None, None, "flu", 1) for place in places])
+    table = table[np.random.default_rng(seed).permutation(table.height)]
+    made = MicroAggregation(k=2, levels={"place": 0}, missing="ignore")
+    released = made.fit(table, SCHEMA).apply(table)
+    assert released["place"].to_list() == [
+        "Nice" if place == "Nice" else "*" for place in table["place"]
+    ]
+
+
 @settings(max_examples=6, deadline=None)
 @given(drawn=rows.filter(lambda drawn: len(drawn) >= 3))
 def test_an_independent_count(drawn: list) -> None:

@@ -285,7 +285,10 @@ def _groups(
     classes = EquivalenceClasses.of(counted, labels.columns, person=person)
     small = classes.sizes < k
     if small.any():
-        order = np.argsort(classes.sizes, kind="stable")
+        # of groups of one size the first by its label, wherever its rows stand
+        first = np.unique(classes.of_row, return_index=True)[1]
+        of_label = labels.select(pl.all().rank("dense").fill_null(0)).to_numpy()[first]
+        order = np.lexsort((*of_label.T[::-1], classes.sizes))
         for one in order[int(small.sum()) :]:
             some = small[classes.of_row]
             people = int(some.sum()) if persons is None else persons.filter(some).n_unique()
