@@ -171,7 +171,7 @@ def test_drawn_rows_are_nobody_when_said_so(sfumato: Sfumato, schema: Path, pati
 @pytest.mark.slow
 def test_the_demo_ends_with_a_report(sfumato: Sfumato, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    outcome = sfumato("demo", "--rows", 4000, "--out", "demo")
+    outcome = sfumato("demo", "--rows", 2000, "--out", "demo")
     assert outcome.code == 0, outcome.err
     report = (tmp_path / "demo" / "report.html").read_text()
     for name in ("clean", "anonymized", "k-anonymous", "synthetic"):
