@@ -45,7 +45,7 @@ def write_rows(key: PartyKey, table: npt.NDArray[Any]) -> None:
     """
     hashes = _hashes(key)
     correction = corrections_of([key.public]).rows[0].view(table.dtype)
-    for first, labels in _labels(key, hashes[CHILDREN], len(table)):
+    for first, labels in _labels(key, _roots(key, hashes[CHILDREN]), hashes[CHILDREN]):
         for start, part in _pieces(labels, first, key.public.function.row_bytes):
             rows = _rows(part, hashes[ROW], table.dtype, table.shape[1])
             masked = correction & control_masks(part).astype(table.dtype)
@@ -70,11 +70,13 @@ def add_records(
     sums = np.zeros((len(keys), PASSES), np.uint64)
     totals = np.zeros((len(keys), function.row_bytes), np.uint8)
     words = verification_key.words(len(table))
+    used = len(table) // keys[0].public.function.subtree_rows
     beyond = []
     for index, key in enumerate(keys):
         hashes = _hashes(key)
-        beyond.append(_digest_beyond(key, hashes[CHILDREN], len(table)))
-        for first, labels in _labels(key, hashes[CHILDREN], len(table)):
+        tops = _roots(key, hashes[CHILDREN])
+        beyond.append(digest_of_labels(tops[used:]))
+        for first, labels in _labels(key, tops[:used], hashes[CHILDREN]):
             halves = _tags(labels, hashes)
             _add_tags(labels, halves, first, corrections.check[index], words, sums[index])
             for start, part in _pieces(labels, first, function.row_bytes):
@@ -97,13 +99,15 @@ def add_counts(
     sums = np.zeros((len(keys), PASSES), np.uint64)
     totals = np.zeros(len(keys), np.uint32)
     words = verification_key.words(len(table))
+    used = len(table) // keys[0].public.function.subtree_rows
     beyond = []
     for index, key in enumerate(keys):
         hashes = _hashes(key)
-        beyond.append(_digest_beyond(key, hashes[CHILDREN], len(table)))
+        tops = _roots(key, hashes[CHILDREN])
+        beyond.append(digest_of_labels(tops[used:]))
         negative = key.party == 1
         correction = corrections.rows[index].view(np.uint32)
-        for first, labels in _labels(key, hashes[CHILDREN], len(table)):
+        for first, labels in _labels(key, tops[:used], hashes[CHILDREN]):
             halves = _tags(labels, hashes)
             numbers = (halves[0][:, 0] & _NUMBER).astype(np.uint32)
             numbers += correction & control_masks(labels)[:, 0].astype(np.uint32)
@@ -125,21 +129,16 @@ def _hashes(key: PartyKey) -> list[FixedKeyHash]:
 
 
 def _roots(key: PartyKey, children: FixedKeyHash) -> Words:
+    """Return the roots of all subtrees, shape (subtrees, 2)."""
     levels = corrections_of([key.public]).levels[0]
     root = np.frombuffer(key.secret, "<u8").astype(np.uint64).reshape(1, 2)
     return _expand(root, levels[: key.public.function.top], children)
 
 
-def _digest_beyond(key: PartyKey, children: FixedKeyHash, rows: int) -> bytes:
-    below = rows // key.public.function.subtree_rows
-    return digest_of_labels(_roots(key, children)[below:])
-
-
-def _labels(key: PartyKey, children: FixedKeyHash, rows: int) -> Iterator[tuple[int, Words]]:
-    """Yield the last labels of the first rows in their order, with the first one's row."""
+def _labels(key: PartyKey, tops: Words, children: FixedKeyHash) -> Iterator[tuple[int, Words]]:
+    """Yield the last labels below the first roots, in the order of rows, with the first row."""
     function = key.public.function
     levels = corrections_of([key.public]).levels[0]
-    tops = _roots(key, children)[: rows // function.subtree_rows]
     for start in range(0, len(tops), _SUBTREES):
         some = tops[start : start + _SUBTREES]
         labels = _expand(some, levels[function.top :], children).reshape(-1, len(some), 2)
