@@ -16,7 +16,15 @@ from tests.donation.tasks import QUESTIONS, Parties, make_parties
 from sfumato.donation.messages import EnvelopeConfiguration, make_report
 from sfumato.donation.protecting import EnvelopeKey
 from sfumato.donation.records import QuasiIdentifierQuestion, RecordCodec
-from sfumato.donation.rounds import Round, RoundKeys, RoundSettings, count_keys, count_layout
+from sfumato.donation.rounds import (
+    Round,
+    RoundKeys,
+    RoundSettings,
+    RoundState,
+    count_keys,
+    count_layout,
+)
+from sfumato.donation.rounds.journal import Journal
 from sfumato.donation.rounds.mailboxes import mailbox_keys, mailbox_layout
 from sfumato.donation.serving import Ingest
 from sfumato.donation.sharing import MemoryChannels
@@ -162,3 +170,25 @@ class Servers:
 
     def bundles(self) -> list[bytes]:
         return [each.bundle for each in self.rounds if each.bundle is not None]
+
+
+def killed_at(
+    monkeypatch: Any, servers: Servers, index: int, state: RoundState, when: str
+) -> list[Any]:
+    """Run a round in which one server is killed before or after it has written a state."""
+    append = Journal.append
+    victim = servers.rounds[index]._journal
+
+    def killed(self: Journal, line: Any) -> None:
+        mine = self is victim and line["state"] == state
+        if mine and when == "before":
+            raise Killed
+        append(self, line)
+        if mine:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "append", killed)
+        outcomes = servers.run()
+    assert isinstance(outcomes[index], Killed)
+    return outcomes

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.donation.rounds import PARTS, Killed, Servers, donations, people, round_task
+from tests.donation.rounds import PARTS, Servers, donations, killed_at, people, round_task
 from tests.donation.test_rounds import check_release
 from tests.donation.test_rounds_faults import finish, lie, samples
 
@@ -30,7 +30,6 @@ from sfumato.donation.rounds import (
 from sfumato.donation.rounds.bundle import seal_bundle
 from sfumato.donation.rounds.closing import CloseRequest
 from sfumato.donation.rounds.desk import RoundDesk
-from sfumato.donation.rounds.journal import Journal
 from sfumato.errors import EngineError, ProtocolError
 
 TABLE = people(40)
@@ -49,25 +48,6 @@ def servers(task: Any, tmp_path: Path) -> Iterator[Servers]:
     made.take(task[2])
     yield made
     made.stop()
-
-
-def stopped(monkeypatch: Any, servers: Servers, index: int, state: RoundState, when: str) -> None:
-    """Run a round in which one server is killed before or after it has written a state."""
-    append = Journal.append
-    victim = servers.rounds[index]._journal
-
-    def killed(self: Journal, line: Any) -> None:
-        mine = self is victim and line["state"] == state
-        if mine and when == "before":
-            raise Killed
-        append(self, line)
-        if mine:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Journal, "append", killed)
-        outcomes = servers.run()
-    assert isinstance(outcomes[index], Killed)
 
 
 # ---------------------------------------------------------------- one server lies
@@ -268,7 +248,7 @@ def test_who_has_all_signatures_releases_alone_when_it_comes_back(
     servers, task, monkeypatch, state, when
 ):
     """The two others are gone for good, one of them with its bundle."""
-    stopped(monkeypatch, servers, 0, state, when)
+    killed_at(monkeypatch, servers, 0, state, when)
     signed = samples(servers)
     other = servers.rounds[1].bundle
     servers.restart()
@@ -288,7 +268,7 @@ def test_who_has_all_signatures_releases_alone_when_it_comes_back(
 def test_who_comes_back_after_the_others_have_finished_takes_their_sample(
     servers, task, monkeypatch
 ):
-    stopped(monkeypatch, servers, 2, RoundState.SAMPLED, "before")
+    killed_at(monkeypatch, servers, 2, RoundState.SAMPLED, "before")
     bundles = [servers.rounds[index].bundle for index in (0, 1)]
     servers.restart()
     desk = desk_of(servers, 2, Away([b"nothing", *bundles]))
@@ -305,7 +285,7 @@ def test_who_comes_back_after_the_others_have_finished_takes_their_sample(
 def test_a_server_gone_for_good_before_the_sample_releases_nothing(
     servers, task, monkeypatch, state
 ):
-    stopped(monkeypatch, servers, 2, state, "before")
+    killed_at(monkeypatch, servers, 2, state, "before")
     servers.restart()
     away = Away([])
     desk = desk_of(servers, 0, away)
@@ -322,7 +302,7 @@ def test_a_server_gone_for_good_before_the_sample_releases_nothing(
 
 
 def test_a_server_that_has_lost_its_shares_says_so_and_two_are_enough(servers, task, monkeypatch):
-    stopped(monkeypatch, servers, 1, RoundState.SAMPLED, "after")
+    killed_at(monkeypatch, servers, 1, RoundState.SAMPLED, "after")
     for path in (servers.folder / "1" / "round-0").glob("*.sealed"):
         path.unlink()
     servers.restart()

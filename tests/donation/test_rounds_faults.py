@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.donation.rounds import Killed, Servers, donations, people, round_task
+from tests.donation.rounds import Killed, Servers, donations, killed_at, people, round_task
 from tests.donation.test_rounds import check_release
 from tests.donation.test_sharing import Liar, flip
 
@@ -81,21 +81,7 @@ def edge(state: str, when: str, index: int) -> Any:
     ],
 )
 def test_a_server_killed_at_an_edge_goes_on(servers, task, monkeypatch, state, when, index):
-    append = Journal.append
-    victim = servers.rounds[index]._journal
-
-    def killed(self: Journal, line: Any) -> None:
-        mine = self is victim and line["state"] == state
-        if mine and when == "before":
-            raise Killed
-        append(self, line)
-        if mine:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Journal, "append", killed)
-        outcomes = servers.run()
-    assert isinstance(outcomes[index], Killed)
+    killed_at(monkeypatch, servers, index, state, when)
     finish(servers, task[1])
 
 
@@ -119,17 +105,7 @@ def test_all_three_stopped_together_with_half_a_line_in_the_journal(servers, tas
 
 
 def test_one_that_has_not_kept_the_sample_leads_to_a_fresh_one(servers, task, monkeypatch):
-    append = Journal.append
-    victim = servers.rounds[1]._journal
-
-    def killed(self: Journal, line: Any) -> None:
-        if self is victim and line["state"] == RoundState.LABELLED:
-            raise Killed
-        append(self, line)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Journal, "append", killed)
-        servers.run()
+    killed_at(monkeypatch, servers, 1, RoundState.LABELLED, "before")
     prepared = servers.rounds[0]._prepared()[0]
     assert not samples(servers)
     finish(servers, task[1])
@@ -140,17 +116,7 @@ def test_one_that_has_not_kept_the_sample_leads_to_a_fresh_one(servers, task, mo
 
 
 def test_one_server_gone_after_the_sample_leaves_two_bundles(servers, task, monkeypatch):
-    append = Journal.append
-    victim = servers.rounds[2]._journal
-
-    def killed(self: Journal, line: Any) -> None:
-        if self is victim and line["state"] == RoundState.SAMPLED:
-            raise Killed
-        append(self, line)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Journal, "append", killed)
-        outcomes = servers.run()
+    outcomes = killed_at(monkeypatch, servers, 2, RoundState.SAMPLED, "before")
     assert outcomes[:2] == [RoundState.ERASED] * 2
     check_release(servers, task[1], TABLE) if len(servers.bundles()) == 3 else None
     assert len(servers.bundles()) == 2
