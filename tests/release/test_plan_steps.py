@@ -11,7 +11,8 @@ import pytest
 from sfumato.errors import PlanError
 from sfumato.release import Plan, run, verify
 from sfumato.release.certificate import Certificate
-from sfumato.release.kept import spent_words
+from sfumato.release.folders import is_complete, write_manifest
+from sfumato.release.kept import Kept, spent_words
 from sfumato.release.plan_steps import STEP_NAMES, run_step, spend_again_on
 
 PLAN = """
@@ -282,6 +283,41 @@ def test_a_damaged_part_is_refused(plan_file, study, trained):
     (study / ".kept" / "noisy" / "prepared" / "train.parquet").write_bytes(b"")
     with pytest.raises(PlanError, match="is damaged"):
         run_step(plan_file, study, "train")
+
+
+def test_a_new_model_that_costs_what_the_old_one_did_is_not_taken_for_it(tmp_path):
+    kept = Kept(tmp_path)
+    cost = {"private_noise": True, "budget": {}, "charges": [{"label": "counts of sex"}]}
+
+    def learned(folder, model):
+        folder.mkdir(parents=True)
+        (folder / "ledger.json").write_text(json.dumps({"ledger": cost}))
+        (folder / "model.json").write_text(model)
+        write_manifest(folder, {"fitted": "from the plan"})
+        return folder
+
+    old = learned(tmp_path / "noisy", "old")
+    learned(kept.place("noisy", "model"), "old")
+    kept.spend_again("noisy")
+    assert kept.is_given_up(old)
+    assert is_complete(old)
+    assert kept.spending("noisy") == ()
+    new = learned(kept.place("noisy", "model"), "new")
+    assert not kept.is_given_up(new)
+    assert kept.spending("noisy") == (cost,)
+    with pytest.raises(PlanError, match="already spent a budget"):
+        kept.refuse_second("noisy")
+    kept.spend_again("noisy")
+    assert kept.before("noisy") == (cost, cost)
+
+
+def test_what_was_spent_before_is_not_forgotten_in_silence(tmp_path):
+    kept = Kept(tmp_path)
+    assert kept.before("noisy") == ()
+    (tmp_path / ".kept").mkdir()
+    (tmp_path / ".kept" / "spent.json").write_text("{")
+    with pytest.raises(PlanError, match="what was spent before, is damaged"):
+        kept.before("noisy")
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from sfumato.errors import PlanError, SfumatoError
 from sfumato.privacy.differential.ledger import Ledger
 from sfumato.release.certificate import CERTIFICATE_FILE, Certificate
 from sfumato.release.folders import (
+    MANIFEST_FILE,
     disk_errors,
     is_complete,
     manifest,
@@ -48,6 +49,7 @@ LEDGER_FILE = "ledger.json"
 PREPARATION_FILE = "preparation.json"
 PREPARE = "prepare"  # what a certificate calls the step
 _SPENT_FILE = "spent.json"
+_GIVEN_UP = "given up"
 _FOR_US = 0o700
 _OURS = 0o600
 
@@ -123,12 +125,29 @@ class Kept:
     # -- what was spent ----------------------------------------------------------------------
 
     def before(self, name: str) -> tuple[dict[str, Any], ...]:
-        """Return the ledgers of earlier models of a release, which were given up on purpose."""
+        """Return the ledgers of earlier models of a release, which were given up on purpose.
+
+        Raises
+        ------
+        PlanError
+            If the file that tells of them cannot be read.
+        """
+        return tuple(self._before().get(name, ()))
+
+    def _before(self) -> dict[str, list[dict[str, Any]]]:
+        path = self.out / KEPT_FOLDER / _SPENT_FILE
         try:
-            found = json.loads((self.out / KEPT_FOLDER / _SPENT_FILE).read_text("utf-8"))
+            found = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
         except (OSError, ValueError):
-            return ()
-        return tuple(found.get(name, ())) if isinstance(found, dict) else ()
+            found = None
+        if not isinstance(found, dict):
+            raise PlanError(
+                f"{path}, which tells what was spent before, is damaged: put it back from a copy, "
+                "or take another --out and add what was spent here by hand"
+            )
+        return found
 
     def spending(self, name: str, but: Path | None = None) -> tuple[dict[str, Any], ...]:
         """Return the ledgers that stand, each once: of what is finished, in work, or kept.
@@ -140,7 +159,6 @@ class Kept:
         but
             A folder that does not count.
         """
-        given_up = [_plain(one) for one in self.before(name)]
         found: dict[str, dict[str, Any]] = {}
         for folder in (
             self.out / name,
@@ -149,15 +167,17 @@ class Kept:
             self.place(name, "prepared"),
         ):
             ledger = None if folder == but else _ledger_in(folder)
-            if ledger is not None and _is_spent(ledger) and _plain(ledger) not in given_up:
+            if ledger is not None and _is_spent(ledger) and not self.is_given_up(folder):
                 found[_plain(ledger)] = ledger
         return tuple(found.values())
 
-    def is_given_up(self, name: str, folder: Path) -> bool:
-        """Return whether what lies in a folder was learned under a budget that was given up."""
-        before = self.before(name)
-        ledger = _ledger_in(folder) if before else None
-        return ledger is not None and _plain(ledger) in [_plain(one) for one in before]
+    @staticmethod
+    def is_given_up(folder: Path) -> bool:
+        """Return whether what lies in a folder was learned under a budget that was given up.
+
+        Its manifest says so. The ledger would not do: two models may have cost just the same.
+        """
+        return bool((manifest(folder) or {}).get(_GIVEN_UP))
 
     def refuse_second(self, name: str, but: Path | None = None) -> None:
         """Refuse to ask the people again while an answer under a budget stands.
@@ -186,15 +206,17 @@ class Kept:
         """Give up what a release learned under its budget, on purpose, and write down its cost."""
         spent = [*self.before(name), *_largest(self.spending(name))]
         path = self.out / KEPT_FOLDER / _SPENT_FILE
-        try:
-            values = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            values = {}
+        values = self._before()
         with disk_errors(path):
             path.parent.mkdir(mode=_FOR_US, parents=True, exist_ok=True)
         write_text(path, json.dumps({**values, name: spent}, indent=1, sort_keys=True) + "\n")
         with disk_errors(path):
             path.chmod(_OURS)
+        finished = manifest(self.out / name)
+        if finished is not None:
+            told = json.dumps({**finished, _GIVEN_UP: True}, indent=1, sort_keys=True)
+            write_text(self.out / name / MANIFEST_FILE, told + "\n")
+        with disk_errors(path):
             shutil.rmtree(self.out / KEPT_FOLDER / name, ignore_errors=True)
             shutil.rmtree(self.out / ".work" / name, ignore_errors=True)
 

@@ -140,7 +140,7 @@ class Workshop:
         fingerprint = self._fingerprint(name, "evaluated")
         if found is None or found.get("fingerprint") != fingerprint or not is_complete(place):
             return None
-        if self.kept.is_given_up(name, place):
+        if self.kept.is_given_up(place):
             return None
         return _read_release(place)
 
@@ -258,7 +258,7 @@ class Workshop:
             for folder in folders
             if (manifest(folder) or {}).get("fitted") == fingerprint
             and is_complete(folder)
-            and not self.kept.is_given_up(name, folder)
+            and not self.kept.is_given_up(folder)
         ]
 
     def made(self, name: str) -> Made:
