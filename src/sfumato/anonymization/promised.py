@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sfumato.anonymization.boxes import Boxes
 from sfumato.errors import PlanError
 from sfumato.privacy import AlphaKAnonymity, Criterion, EquivalenceClasses, KAnonymity
 from sfumato.privacy.anonymity import SizeCriterion
+from sfumato.privacy.risk import TableCriterion
 
 if TYPE_CHECKING:
     from sfumato.anonymization.class_recoding import Placement
     from sfumato.anonymization.people_coding import CodedPeople
     from sfumato.table import Schema
 
-__all__ = ["Promised", "class_of_rows"]
+__all__ = ["Promised", "class_of_rows", "kept_classes"]
 
 _CLASS = "class of a row"  # no column of a table is called so
 
@@ -74,16 +76,16 @@ class Promised:
 
         Counted on the rows themselves, as a release of just these classes would be.
         """
-        return self.broken_classes(
-            table, schema, class_of_rows(people, placement), placement.n_classes
-        )
+        boxes, box = Boxes.of(people.scales, *placement.extremes(people))
+        of_row = class_of_rows(people, placement)
+        return self.broken_classes(table, schema, of_row, boxes.silent[box])
 
     def broken_classes(
         self,
         table: pl.DataFrame,
         schema: Schema,
         of_row: npt.NDArray[np.int64],
-        n_classes: int,
+        silent: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.bool_]:
         """Return which classes do not keep a criterion, shape (n_classes,).
 
@@ -93,9 +95,11 @@ class Promised:
             The rows, and what their columns are.
         of_row
             The class of each row, 0 to n_classes - 1, each with at least one row.
+        silent
+            Which classes say nothing of any quasi-identifier, shape (n_classes,).
         """
         columns = tuple(dict.fromkeys(name for one in self.criteria for name in one.columns))
-        broken = np.zeros(n_classes, dtype=np.bool_)
+        broken = np.zeros(len(silent), dtype=np.bool_)
         person = schema.person
         told = [name for name in (*columns, person) if name is not None]
         rows = pl.DataFrame(
@@ -105,9 +109,33 @@ class Promised:
         # classes are numbered by first appearance there, and by the caller here
         first = np.unique(classes.of_row, return_index=True)[1]
         number = of_row[first]
-        for one in self.criteria:
-            broken[number] |= ~one.kept(classes)
+        broken[number] = ~kept_classes(self.criteria, classes, silent[number])
         return broken
+
+
+def kept_classes(
+    criteria: Sequence[Criterion], classes: EquivalenceClasses, silent: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return which classes keep all criteria, shape (n_classes,).
+
+    Rows that say nothing are suppressed to whoever reads the release, and may be counted as a class
+    or left out. A promise about the whole table is kept both ways.
+
+    Parameters
+    ----------
+    criteria
+        The promises.
+    classes
+        All classes.
+    silent
+        Which of them say nothing of any quasi-identifier, shape (n_classes,).
+    """
+    kept = np.ones(len(classes), dtype=np.bool_)
+    for one in criteria:
+        kept &= one.kept(classes)
+        if isinstance(one, TableCriterion) and silent.any():
+            kept[~silent] &= one.kept_sizes(classes.sizes[~silent], classes.members[~silent])
+    return kept
 
 
 def class_of_rows(people: CodedPeople, placement: Placement) -> npt.NDArray[np.int64]:

@@ -18,7 +18,7 @@ from sfumato.anonymization.clustering.measure import (
     costs_of_boxes,
 )
 from sfumato.anonymization.people_coding import CodedPeople
-from sfumato.anonymization.promised import class_of_rows
+from sfumato.anonymization.promised import class_of_rows, kept_classes
 from sfumato.errors import GuaranteeNotMet
 from sfumato.privacy import Criterion, EquivalenceClasses, KAnonymity, ValueCounts, columns_of
 from sfumato.progress import Progress, silent
@@ -71,10 +71,7 @@ def merge_until_kept(
     while True:
         placement, boxes = _one_class_a_box(people, placement)
         classes = _counted(people, placement, boxes, criteria, table, schema)
-        kept = np.ones(len(classes), dtype=np.bool_)
-        for criterion in criteria:
-            kept &= criterion.kept(classes)
-        broken = np.flatnonzero(~kept)
+        broken = np.flatnonzero(~kept_classes(criteria, classes, boxes.silent))
         worst = max(worst, len(broken))
         if worst:
             progress("joining classes", worst - len(broken), worst)

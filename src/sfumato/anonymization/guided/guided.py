@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field, model_validator
 
+from sfumato.anonymization.boxes import Boxes
 from sfumato.anonymization.guided.carried import labels_of, values_of
 from sfumato.anonymization.guided.coding import Encoding, codes_of, is_number, matrix
 from sfumato.anonymization.guided.guide import (
@@ -348,7 +349,10 @@ class Guided(Settings):
             carried, of_leaf = self._carried(table, schema, names, leaf_of_row, len(tree.leaves))
             of_row = of_leaf[leaf_of_row]
             n_classes = int(of_leaf.max()) + 1
-            broken = promised.broken_classes(table, schema, of_row, n_classes)
+            says_nothing = np.zeros(n_classes, dtype=np.bool_)
+            if isinstance(carried, Boxes):
+                says_nothing = carried.silent
+            broken = promised.broken_classes(table, schema, of_row, says_nothing)
             if not broken.any():
                 break
             if tree.n_nodes == 1:
