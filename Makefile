@@ -18,7 +18,7 @@ test: $(VENV)/test.installed
 	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/test.installed
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not long"
 
 test-all: $(VENV)/test.installed
 	$(PYTEST)

@@ -17,6 +17,7 @@ for _variable in ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 # What a property test says must not depend on how busy the machine is.
 settings.register_profile("sfumato", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("sfumato"), derandomize=True)
 settings.load_profile("sfumato")
 
 

@@ -236,6 +236,7 @@ def test_a_schema_without_quasi_identifiers_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_million_rows_are_sampled_in_seconds():
     import time
 

@@ -215,6 +215,7 @@ def test_nothing_depends_on_the_order_the_names_or_the_types():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_level_is_the_stated_one_where_labels_mean_nothing():
     random = np.random.default_rng(10)
     tables = AttackTables.of(people(300, 1), people(240, 2), people(60, 3), SCHEMA)

@@ -368,6 +368,7 @@ def test_of_too_many_people_some_are_drawn():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("members", [200, 1_000, 1_900])
 def test_the_level_is_kept_whoever_is_a_member(members):
     score = scores(leaking(20, 1, rows=1_000))

@@ -123,6 +123,7 @@ def test_too_small_a_control_says_that_nothing_would_be_noticed():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_declared_leak_of_copies_is_found_when_planted_anew():
     declared = minimum_detectable_leak(tables(1), seed=1)["verbatim"].people
     noticed = 0
@@ -135,6 +136,7 @@ def test_the_declared_leak_of_copies_is_found_when_planted_anew():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_declared_leak_of_outliers_is_found_when_planted_anew():
     declared = minimum_detectable_leak(tables(2), seed=1)["outliers"].people
     noticed = 0

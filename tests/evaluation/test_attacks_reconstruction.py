@@ -230,6 +230,7 @@ def test_results_depend_on_neither_order_nor_names_nor_types():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_level_is_kept_when_labels_are_exchanged():
     for n, m in ((300, 300), (600, 60)):
         tables = AttackTables.of(people(n, 1), people(n, 1), people(m, 2), SCHEMA)

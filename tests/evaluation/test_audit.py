@@ -71,6 +71,7 @@ def test_an_audit_too_short_for_the_claim_says_so():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*CORRECT, "Gaussian, as Gaussian"])
 def test_a_correct_mechanism_is_never_accused_in_1000_audits(name):
     mechanism, epsilon, delta, neighbours = CORRECT[name.split(",")[0]]

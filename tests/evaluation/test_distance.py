@@ -148,6 +148,7 @@ def test_fresh_people_are_not_flagged_more_often_than_promised():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_error_rate_is_the_stated_one():
     flagged, covered = alarms(400, 2_000)
     assert 0.03 <= flagged["nearer_to_train"] / 400 <= 0.075

@@ -57,6 +57,7 @@ def test_level_of_shares_of_hits():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("rounded", [1, 6])
 def test_level_of_the_highest_scores(rounded):
     random = np.random.default_rng(11)

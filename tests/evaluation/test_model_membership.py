@@ -203,6 +203,7 @@ def test_classes_that_a_shadow_never_saw_get_no_probability():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_shadow_attack_keeps_its_level():
     """Labels dealt anew over people whom the model never saw, 80 times, the whole attack."""
     model = LogisticRegression().fit(*noisy_people(200, 1))

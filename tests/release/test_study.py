@@ -326,6 +326,7 @@ def killed(plan_file: Path, out: Path, step: int) -> subprocess.CompletedProcess
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_at_any_moment_leaves_whole_folders_and_the_next_run_goes_on(quick_plan, tmp_path):
     whole = tmp_path / "whole"
     run(quick_plan, whole)

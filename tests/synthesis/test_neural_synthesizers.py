@@ -303,6 +303,7 @@ def test_reading_and_drawing_need_no_torch():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [VariationalAutoencoder(), Autoencoder(epochs=300)])
 def test_no_column_of_the_study_collapses_and_rare_classes_stay(kind):
     table = pl.read_csv(OBESITY)
@@ -317,6 +318,7 @@ def test_no_column_of_the_study_collapses_and_rare_classes_stay(kind):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_wide_medical_table_keeps_its_ties():
     heart = pl.read_parquet(HEART)
     schema = Schema(identifiers=["PatientID"], target="HadHeartAttack", rest="other")

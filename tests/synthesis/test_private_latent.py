@@ -263,6 +263,7 @@ def test_dates_and_names_that_are_numbers():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_releases_scatter_with_the_noise(table, tmp_path):
     for epsilon in (1, 20):
         budget = Budget(epsilon=epsilon, delta="1e-7")

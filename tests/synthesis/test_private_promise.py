@@ -174,6 +174,7 @@ PAIR = {"sex": ["F", "M"], "ill": [False, True]}
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("epsilon", [1, 4])
 def test_neighbours_are_told_apart_up_to_the_promise_and_no_better(monkeypatch, epsilon):
     delta, runs = {1: 1e-2, 4: 1e-6}[epsilon], {1: 1200, 4: 600}[epsilon]
@@ -195,6 +196,7 @@ def test_neighbours_are_told_apart_up_to_the_promise_and_no_better(monkeypatch, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("beyond", ["0", "1/4"])
 def test_all_answers_of_chosen_marginals_together_keep_the_promise(monkeypatch, beyond):
     """The whole of it, choices included: singles, rounds, pairs that no clique may hold.
