@@ -573,9 +573,9 @@ def test_tables_and_keys_that_do_not_fit_are_refused():
         evaluate(count[0])
     with pytest.raises(ProtocolError, match="no table"):
         empty_table(PointFunction(8, "bit"))
-    one = Checks(np.zeros((1, 32), np.uint8), np.zeros(1, np.uint32))
+    one = Checks(np.zeros((1, 32), np.uint8), *[np.zeros(1, np.uint32)] * 2)
     with pytest.raises(ProtocolError, match="different numbers"):
-        verdicts(one, Checks(np.zeros((2, 32), np.uint8), np.zeros(2, np.uint32)))
+        verdicts(one, Checks(np.zeros((2, 32), np.uint8), *[np.zeros(2, np.uint32)] * 2))
 
 
 def test_no_key_at_all_changes_nothing():

@@ -90,11 +90,12 @@ def test_each_record_alone_where_k_is_one() -> None:
 def test_shares_give_the_recoding_of_the_clear(seed: int) -> None:
     records, k = 700, 12
     counts = drawn(seed, records)
-    shares = split(ArithmeticShares, counts, os.urandom)
+    shares = split(ArithmeticShares, counts.astype(np.uint64), os.urandom)
     trees = run_three(
         lambda party: recode(
-            SharedNumbers(party), shares[party.index], DOMAIN, records=records, k=k
-        )
+            SharedNumbers(party, os.urandom), shares[party.index], DOMAIN, records=records, k=k
+        ),
+        audited=seed == 0,
     )
     clear = recode(ClearNumbers(), counts, DOMAIN, records=records, k=k)
     assert len(clear) > 3

@@ -76,11 +76,13 @@ def written(task: Any, kind: str) -> bytes:
     elif kind == "another place":
         boxes = [box(number, int(places[number, 0]) ^ 1, payload) for number in range(3)]
     elif kind == "no id":
-        empty = bytes(24) + b"\x01" * codec.used_bytes
+        empty = bytes(24) + record[: codec.used_bytes]
         boxes = [box(number, 5 + number, empty) for number in range(3)]
     elif kind == "two votes":
         two = count_keys(task, report_id, 3, os.urandom)
         keys = (keys[0], two[0][:16] + keys[1][16:])
+    elif kind == "another cell":
+        keys = count_keys(task, report_id, int(codec.cells(table)[0]) ^ 1, os.urandom)
     return make_report(
         task, 0, b"", report_id=report_id, histogram_keys=keys, mailbox_keys=boxes
     ).data
@@ -91,12 +93,12 @@ def test_donors_that_break_the_rules_are_dropped_or_lost_alone(task, tmp_path):
     parties, researcher, reports = task
     servers = Servers(tmp_path, parties, RoundSettings(audited=False)).start()
     servers.take(reports)
-    refused = ["three payloads", "no point function", "two votes"]
+    refused = ["three payloads", "no point function", "two votes", "another cell"]
     soiling = ["another place", "no id"]
     servers.take([written(parties.task, kind) for kind in (*refused, *soiling)])
     assert servers.run() == [RoundState.ERASED] * 3
     manifest = servers.rounds[0].signed.manifest
-    assert (manifest.records, manifest.dropped) == (62, 3)
+    assert (manifest.records, manifest.dropped) == (62, 4)
     assert 2 <= manifest.lost <= 2 + 9
     from sfumato.donation.rounds import combine_bundles
 

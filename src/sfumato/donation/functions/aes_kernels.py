@@ -367,8 +367,13 @@ def _add_numbers(
     remove: Any,
     target: Any,
     total: Any,
+    marks: Any,
+    marked: Any,
 ) -> None:
-    """Add the numbers of a group of labels to a total, and to a table or from it."""
+    """Add the numbers of a group of labels to a total, and to a table or from it.
+
+    The marks of odd numbers are added to `marked` by exclusive or.
+    """
     builder = blocks.builder
     kind = ir.VectorType(_I32, GROUP)
 
@@ -391,6 +396,9 @@ def _add_numbers(
     values = builder.add(gathered(halves), builder.and_(correcting, gathered(masks)))
     values = builder.sub(builder.xor(values, sign(negative)), sign(negative))
     blocks.store(builder.add(blocks.load(total, 0, kind), values), total)
+    odd = builder.and_(values, ir.Constant(kind, [1] * GROUP))
+    chosen = builder.and_(builder.neg(odd), blocks.load(marks, 0, kind))
+    blocks.store(builder.xor(blocks.load(marked, 0, kind), chosen), marked)
     values = builder.sub(builder.xor(values, sign(remove)), sign(remove))
     blocks.store(builder.add(blocks.load(target, 0, kind), values), target)
 
@@ -428,13 +436,16 @@ def add_counts(
     remove: Any,
     target: Any,
     total: Any,
+    marks: Any,
+    marked: Any,
     passes: Any,
     width: Any,
 ) -> Any:
     """Do the same, and add the numbers of these labels to a table and a total.
 
     `number` is the correction of a number, twice in a word; `negative` and `remove` are all ones if
-    numbers are negated, and taken off the table.
+    numbers are negated, and taken off the table. To `marked` goes the exclusive or of the `marks`
+    of these labels whose number is odd.
     """
     emit = _tag_emitter(width.count, passes.count, counting=True)
-    return types.void(*[types.uintp] * 12, passes, width), _step(12, emit)
+    return types.void(*[types.uintp] * 14, passes, width), _step(14, emit)

@@ -98,14 +98,15 @@ def add_counts(
     keys: Sequence[PartyKey],
     table: npt.NDArray[np.uint32],
     verification_key: VerificationKey,
+    marks: npt.NDArray[np.uint32],
     width: int,
     *,
     remove: bool,
-) -> tuple[Words, npt.NDArray[np.uint32], list[bytes]]:
+) -> tuple[Words, npt.NDArray[np.uint32], list[bytes], npt.NDArray[np.uint32]]:
     """Add counts to a table; see the other path."""
     function = keys[0].public.function
     sums = np.zeros((len(keys), PASSES, 8), np.uint64)
-    totals = np.zeros((len(keys), 8), np.uint32)
+    totals, marked = (np.zeros((len(keys), 8), np.uint32) for _ in range(2))
     words = verification_key.words(len(table))
     beyond: list[bytes] = []
     parties = np.array([key.party for key in keys], np.uint64)
@@ -125,10 +126,13 @@ def add_counts(
             table,
             sums[some],
             totals[some],
+            marks,
+            marked[some],
             _PASSES,
             (0,) * width,
         )
-    return sums.sum(axis=2), totals.sum(axis=1, dtype=np.uint32), beyond
+    found = np.bitwise_xor.reduce(marked, axis=1)
+    return sums.sum(axis=2), totals.sum(axis=1, dtype=np.uint32), beyond, found
 
 
 def _batches(keys: Sequence[PartyKey]) -> list[slice]:

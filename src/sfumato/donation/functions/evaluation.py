@@ -113,6 +113,7 @@ def accumulate(
     keys: Sequence[PartyKey],
     table: npt.NDArray[np.uint32],
     verification_key: VerificationKey,
+    marks: npt.NDArray[np.uint32] | None = None,
     *,
     remove: bool = False,
     path: Path = "auto",
@@ -127,6 +128,9 @@ def accumulate(
         What :func:`empty_table` gives, or what was accumulated so far.
     verification_key
         The secret of the two servers.
+    marks
+        A public number of each position of the table, of which each donor's is told in shares; 0
+        everywhere by default.
     remove
         Take off what was added by mistake, as for donors whose keys were refused.
     path
@@ -135,8 +139,8 @@ def accumulate(
     Returns
     -------
     Checks
-        Proofs, and this server's shares of each donor's sum of counts: see
-        :func:`~sfumato.donation.functions.verification.verdicts`.
+        Proofs, and this server's shares of each donor's sum of counts and of the mark of its
+        position: see :func:`~sfumato.donation.functions.verification.verdicts`.
 
     Raises
     ------
@@ -147,16 +151,22 @@ def accumulate(
     """
     function = _family(keys, "count", table)
     if function is None:
-        return Checks(np.zeros((0, 32), np.uint8), np.zeros(0, np.uint32))
+        return Checks(np.zeros((0, 32), np.uint8), np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+    if marks is None:
+        marks = np.zeros(len(table), np.uint32)
+    elif marks.shape != table.shape or marks.dtype != np.uint32 or not marks.flags.c_contiguous:
+        raise ProtocolError("the marks are not contiguous numbers of 32 bits, one a position")
     width = chosen_width(path, 16 * 8)
     if width is None:
-        found = numpy_evaluation.add_counts(keys, table, verification_key, remove=remove)
+        found = numpy_evaluation.add_counts(keys, table, verification_key, marks, remove=remove)
     else:
         from sfumato.donation.functions import compiled_evaluation
 
-        found = compiled_evaluation.add_counts(keys, table, verification_key, width, remove=remove)
-    sums, totals, beyond = found
-    return Checks(proofs_of(keys, sums, beyond, verification_key), totals)
+        found = compiled_evaluation.add_counts(
+            keys, table, verification_key, marks, width, remove=remove
+        )
+    sums, totals, beyond, marked = found
+    return Checks(proofs_of(keys, sums, beyond, verification_key), totals, marked)
 
 
 def write(
@@ -195,7 +205,8 @@ def write(
     """
     function = _family(keys, "record", table)
     if function is None:
-        return Checks(np.zeros((0, 32), np.uint8), np.zeros((0, 0), np.uint8))
+        nothing = np.zeros(0, np.uint32)
+        return Checks(np.zeros((0, 32), np.uint8), np.zeros((0, 0), np.uint8), nothing)
     width = chosen_width(path, function.row_bytes)
     if width is None:
         found = numpy_evaluation.add_records(keys, table, verification_key)
@@ -204,7 +215,8 @@ def write(
 
         found = compiled_evaluation.add_records(keys, table, verification_key, width)
     sums, totals, beyond = found
-    return Checks(proofs_of(keys, sums, beyond, verification_key), totals[:, : function.length])
+    proofs = proofs_of(keys, sums, beyond, verification_key)
+    return Checks(proofs, totals[:, : function.length], np.zeros(len(keys), np.uint32))
 
 
 def _table_kind(function: PointFunction) -> tuple[tuple[int, ...], type[np.unsignedinteger]]:

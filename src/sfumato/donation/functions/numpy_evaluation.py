@@ -91,13 +91,17 @@ def add_counts(
     keys: Sequence[PartyKey],
     table: npt.NDArray[np.uint32],
     verification_key: VerificationKey,
+    marks: npt.NDArray[np.uint32],
     *,
     remove: bool,
-) -> tuple[Words, npt.NDArray[np.uint32], list[bytes]]:
-    """Add counts to a table of shape (rows,); return the same."""
+) -> tuple[Words, npt.NDArray[np.uint32], list[bytes], npt.NDArray[np.uint32]]:
+    """Add counts to a table of shape (rows,).
+
+    Returns the same, and for each key the exclusive or of the marks (rows,) of its odd shares.
+    """
     corrections = corrections_of([key.public for key in keys])
     sums = np.zeros((len(keys), PASSES), np.uint64)
-    totals = np.zeros(len(keys), np.uint32)
+    totals, marked = (np.zeros(len(keys), np.uint32) for _ in range(2))
     words = verification_key.words(len(table))
     used = len(table) // keys[0].public.function.subtree_rows
     beyond = []
@@ -116,12 +120,14 @@ def add_counts(
             if negative:
                 numbers = np.negative(numbers)
             totals[index] += numbers.sum(dtype=np.uint32)
+            odd = marks[first : first + len(labels)][(numbers & np.uint32(1)) > 0]
+            marked[index] ^= np.bitwise_xor.reduce(odd)
             target = table[first : first + len(labels)]
             if remove:
                 target -= numbers
             else:
                 target += numbers
-    return sums, totals, beyond
+    return sums, totals, beyond, marked
 
 
 def _hashes(key: PartyKey) -> list[FixedKeyHash]:

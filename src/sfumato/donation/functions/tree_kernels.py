@@ -239,14 +239,16 @@ def count_subtrees(
     table: Array,
     sums: Array,
     totals: Array,
+    marks: Array,
+    marked: Array,
     passes: Width,
     width: Width,
 ) -> None:
     """Add the numbers of keys to a table (rows,) of 32 bits, or take them off it.
 
     Parameters are those of :func:`record_subtrees`, but for `numbers`, the corrections twice in a
-    word (keys,); `negatives` (keys,) and `remove`, all ones or zero; and `totals`, (keys, 8) of 32
-    bits.
+    word (keys,); `negatives` (keys,) and `remove`, all ones or zero; `totals` and `marked`, (keys,
+    8) of 32 bits, of which the latter take up the `marks` (rows,) of odd numbers.
     """
     height = levels.shape[1]
     labels = np.empty((_TOGETHER, 2**height + SPARE, 2), np.uint64)
@@ -281,6 +283,8 @@ def count_subtrees(
                         np.uintp(remove),
                         np.uintp(table.ctypes.data) + np.uintp(4) * row,
                         np.uintp(totals[key].ctypes.data),
+                        np.uintp(marks.ctypes.data) + np.uintp(4) * row,
+                        np.uintp(marked[key].ctypes.data),
                         passes,
                         width,
                     )

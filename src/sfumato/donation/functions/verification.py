@@ -132,10 +132,14 @@ class Checks:
     totals
         This server's share of each payload: counts as uint32 of shape (keys,), records as bytes of
         shape (keys, length).
+    marks
+        This server's share, by exclusive or, of what marks the position of each count, uint32 of
+        shape (keys,); 0 for records.
     """
 
     proofs: npt.NDArray[np.uint8]
     totals: npt.NDArray[np.unsignedinteger]
+    marks: npt.NDArray[np.uint32]
 
 
 def compress(halves: Words, first_row: int, half: int, words: Words) -> Words:
@@ -189,7 +193,10 @@ def proofs_of(
 
 
 def verdicts(mine: Checks, theirs: Checks) -> npt.NDArray[np.bool_]:
-    """Return which keys both servers accept: equal proofs, and counts that add to one.
+    """Return which keys both servers accept: equal proofs and marks, and counts that add to one.
+
+    Marks are equal if what they share is zero, such as the mark of a key's position and that of
+    what it should be.
 
     Parameters
     ----------
@@ -207,4 +214,5 @@ def verdicts(mine: Checks, theirs: Checks) -> npt.NDArray[np.bool_]:
     accepted: npt.NDArray[np.bool_] = np.bitwise_or.reduce(mine.proofs ^ theirs.proofs, axis=1) == 0
     if mine.totals.ndim == 1:
         accepted &= mine.totals + theirs.totals == np.uint32(1)
+    accepted &= mine.marks == theirs.marks
     return accepted

@@ -56,7 +56,7 @@ def recode(
     numbers
         The arithmetic: in the clear or on shares.
     counts
-        How many records each cell holds, in the domain's shape; type ``uint32``.
+        How many records each cell holds, in the domain's shape; unsigned integers.
     domain
         The cells.
     records
@@ -80,8 +80,34 @@ def recode(
     if records < k:
         return RecodingTree(domain, ())
     task = _Task(numbers, counts, domain, records, k)
-    trees = [task.tree(round(weight * LOSS_UNIT)) for weight in weights]
+    trees = task.trees([round(weight * LOSS_UNIT) for weight in weights])
     return trees[0] if len(trees) == 1 else trees[task.best(trees)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups(Generic[V]):
+    """The groups of all levels side by side, those alone of which a cell is left.
+
+    Attributes
+    ----------
+    choices
+        The levels of the columns.
+    present
+        For each of them the flat places of its groups.
+    starts
+        For each the place of its first group in the arrays below.
+    heavy, kept
+        Whether each group holds k, and how many records it then keeps, else 0.
+    some
+        For each of the choices, whether it keeps any.
+    """
+
+    choices: Sequence[tuple[int, ...]]
+    present: Sequence[npt.NDArray[np.intp]]
+    starts: npt.NDArray[np.intp]
+    heavy: V
+    kept: V
+    some: V
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +125,16 @@ class _Task(Generic[V]):
         """Bits of a count."""
         return self.records.bit_length()
 
-    def tree(self, weight: int) -> RecodingTree:
-        """Return the recoding for one price of a record that is left over."""
+    def trees(self, weights: Sequence[int]) -> list[RecodingTree]:
+        """Return the recoding for each price of a record that is left over."""
+        # nothing is taken yet, whatever the weight: these comparisons are made once
+        first = self._grouped(np.ones(self.domain.shape, dtype=bool))
+        return [self._tree(weight, first) for weight in weights]
+
+    def _tree(self, weight: int, groups: _Groups[V]) -> RecodingTree:
         regions: list[Region] = []
         left = np.ones(self.domain.shape, dtype=bool)
-        while (found := self._best_levels(left, weight)) is not None:
+        while (found := self._best_levels(groups, weight)) is not None:
             levels, heavy = found
             owner = np.full(self.domain.shape, -1, dtype=np.int32)
             numbered = np.full(heavy.shape, -1, dtype=np.int32)
@@ -114,50 +145,70 @@ class _Task(Generic[V]):
                 self.numbers, self.counts, self.domain, owner, step, k=self.k, width=self.width
             )
             left &= owner < 0
+            if not left.any():
+                break
+            groups = self._grouped(left)
         return RecodingTree(self.domain, tuple(regions))
 
-    def _best_levels(
-        self, left: npt.NDArray[np.bool_], weight: int
-    ) -> tuple[tuple[int, ...], npt.NDArray[np.bool_]] | None:
-        """Return the levels that keep most of the cells left, and which groups hold k; or None."""
+    def _grouped(self, left: npt.NDArray[np.bool_]) -> _Groups[V]:
+        """Count the records left in each group of each level, and compare with k."""
         choices = self.domain.levels()
-        sizes = [self.domain.loss(levels).size for levels in choices]
-        starts = np.cumsum([0, *sizes[:-1]])
-        # what a kept record gains over one left over; negative, modulo 2^32, in a coarse class
-        gains = np.concatenate([weight - self.domain.loss(levels).ravel() for levels in choices])
+        # a group of which no cell is left is empty, as all know
+        present = [
+            np.flatnonzero(self.domain.summed(left.astype(np.uint32), levels)) for levels in choices
+        ]
+        starts = np.cumsum([0, *(len(places) for places in present[:-1])])
 
-        def groups(counts: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        def summed(counts: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.unsignedinteger]:
             masked = np.where(left, counts, 0).astype(counts.dtype)
-            return np.concatenate([self.domain.summed(masked, c).ravel() for c in choices])
+            return np.concatenate(
+                [
+                    self.domain.summed(masked, levels).ravel()[places]
+                    for levels, places in zip(choices, present, strict=True)
+                ]
+            )
 
-        counts = self.numbers.linear(groups, self.counts)
+        counts = self.numbers.linear(summed, self.counts)
         heavy = self.numbers.at_least(counts, self.k, self.width)
         kept = self.numbers.times(counts, heavy)
         all_kept = self.numbers.linear(
             lambda kept: np.add.reduceat(kept, starts, dtype=kept.dtype), kept
         )
         some = self.numbers.at_least(all_kept, 1, self.width)
+        return _Groups(choices, present, starts, heavy, kept, some)
+
+    def _best_levels(
+        self, groups: _Groups[V], weight: int
+    ) -> tuple[tuple[int, ...], npt.NDArray[np.bool_]] | None:
+        """Return the levels that keep most of the cells left, and which groups hold k; or None."""
+        # what a kept record gains over one left over; negative, modulo 2^w, in a coarse class
+        gains = np.concatenate(
+            [
+                weight - self.domain.loss(levels).ravel()[places]
+                for levels, places in zip(groups.choices, groups.present, strict=True)
+            ]
+        )
         # any class beats none, whatever it costs
         bonus = LOSS_UNIT * self.records + 1
 
-        def gained(kept: npt.NDArray[np.uint32], some: npt.NDArray[np.uint32]) -> Any:
+        def gained(
+            kept: npt.NDArray[np.unsignedinteger], some: npt.NDArray[np.unsignedinteger]
+        ) -> Any:
             priced = kept * gains.astype(kept.dtype)
-            whole = np.add.reduceat(priced, starts, dtype=kept.dtype)
+            whole = np.add.reduceat(priced, groups.starts, dtype=kept.dtype)
             return whole + some * kept.dtype.type(bonus)
 
         most = (bonus + weight * self.records).bit_length()
-        value = self.numbers.linear(gained, kept, some)
+        value = self.numbers.linear(gained, groups.kept, groups.some)
         place = int(self.numbers.place_of_greatest(value, most))
-        chosen = slice(int(starts[place]), int(starts[place]) + sizes[place])
-        flags = self.numbers.open(self.numbers.linear(lambda bits: bits[chosen], heavy)) > 0
+        levels, places = groups.choices[place], groups.present[place]
+        chosen = slice(int(groups.starts[place]), int(groups.starts[place]) + len(places))
+        flags = self.numbers.open(self.numbers.linear(lambda bits: bits[chosen], groups.heavy)) > 0
         if not flags.any():
             return None
-        levels = choices[place]
-        shape = tuple(
-            len(ladder.sizes[level])
-            for ladder, level in zip(self.domain.ladders, levels, strict=True)
-        )
-        return levels, flags.reshape(shape)
+        heavy = np.zeros(self.domain.loss(levels).shape, dtype=bool)
+        heavy.reshape(-1)[places] = flags
+        return levels, heavy
 
     def best(self, trees: Sequence[RecodingTree]) -> int:
         """Return the place of the recoding of least loss."""
@@ -166,7 +217,7 @@ class _Task(Generic[V]):
             gain = np.append(LOSS_UNIT - tree.losses(), 0)  # the last one: suppressed
             saved.append(gain[tree.owners()].astype(np.uint32))
 
-        def whole(counts: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        def whole(counts: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.unsignedinteger]:
             return np.array(
                 [(counts * gain).sum(dtype=counts.dtype) for gain in saved], dtype=counts.dtype
             )

@@ -1,9 +1,9 @@
 """Numbers in shares of three servers.
 
-What a server sees of a hidden value are uniform words (see :mod:`sfumato.donation.sharing`).
-Products of arithmetic shares are not audited: an active server can shift a result, never learn one.
-A shifted count can only make the recoding worse, or a class too small; and each class is counted
-anew, from records, before anything sensitive is opened.
+What a server sees of a hidden value are uniform words (see :mod:`sfumato.donation.sharing`). Every
+gate and product is proved before the next value is opened, if the party keeps them: a changed one
+is found but with probability 2^-32, and then nothing is opened. Products are proved modulo 2^32, so
+of a number nothing is used beyond: it is sliced to 32 bits at most, and opened modulo 2^32.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sfumato.donation.sharing import (
     ArithmeticShares,
     BooleanShares,
     Party,
+    Randomness,
     SlicedShares,
     argmin,
     at_least,
@@ -25,6 +26,7 @@ from sfumato.donation.sharing import (
     invert,
     multiply,
     open_to_all,
+    prove,
     to_bits,
     to_numbers,
     unslice_shares,
@@ -34,16 +36,19 @@ __all__ = ["SharedNumbers"]
 
 
 class SharedNumbers:
-    """See :class:`~sfumato.donation.recoding.numbers.Numbers`; arrays are shares of ``uint32``.
+    """See :class:`~sfumato.donation.recoding.numbers.Numbers`; arrays are shares of ``uint64``.
 
     Parameters
     ----------
     party
         The server.
+    randomness
+        Source of secret uniform bytes, for the coins of the proofs.
     """
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, randomness: Randomness) -> None:
         self._party = party
+        self._randomness = randomness
 
     def linear(self, function: Linear, *values: ArithmeticShares) -> ArithmeticShares:
         """Return the function of the arrays: of their components."""
@@ -78,12 +83,16 @@ class SharedNumbers:
 
     def place_of_greatest(self, values: ArithmeticShares, width: int) -> npt.NDArray[np.int64]:
         """Open the place of each row's greatest value."""
-        places = open_to_all(self._party, unslice_shares(self._places(values, width)))
+        hidden = unslice_shares(self._places(values, width))
+        prove(self._party, self._randomness)
+        places = open_to_all(self._party, hidden)
         return places[..., 0].astype(np.int64)
 
     def open(self, values: ArithmeticShares) -> npt.NDArray[np.int64]:
         """Open values."""
-        return open_to_all(self._party, values).astype(np.int64)
+        prove(self._party, self._randomness)
+        low = (part.astype(np.uint32) for part in (values.first, values.second))
+        return open_to_all(self._party, ArithmeticShares(*low)).astype(np.int64)
 
     def _places(self, values: ArithmeticShares, width: int) -> SlicedShares:
         bits = to_bits(self._party, values, width)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from sfumato.donation.functions import PartyKey, PointFunction, VerificationKey
-from sfumato.donation.messages import ServerShares, TaskConfiguration
+from sfumato.donation.messages import ServerShares, TaskConfiguration, share_components
+from sfumato.donation.rounds.binding import DigitMarks
 from sfumato.donation.rounds.exchanging import digest_of, tell_both
 from sfumato.donation.rounds.function_keys import check_count_layout, nonce_of, read_keys
 from sfumato.donation.rounds.mailboxes import (
@@ -94,9 +95,11 @@ def accept_reports(
             keys = [_only(some, mailboxes.accepted) for some in keys]
             reports = _only(reports, mailboxes.accepted)
         if counted:
-            accepted, table = _count(party, task, reports, key)
+            accepted, table = _count(party, task, reports, mailboxes, key)
             if mailboxes is not None:
                 mailboxes.take_out(keys, ~accepted, key)
+                if mailboxes.records is not None:
+                    mailboxes = replace(mailboxes, records=mailboxes.records[accepted])
             reports = _only(reports, accepted)
     digest = digest_of("accepted", *(s.report_id for s in reports))
     said = tell_both(party, "compare accepted reports", digest)
@@ -110,14 +113,26 @@ def accept_reports(
 
 
 def _count(
-    party: Party, task: TaskConfiguration, reports: list[ServerShares], key: VerificationKey
+    party: Party,
+    task: TaskConfiguration,
+    reports: list[ServerShares],
+    mailboxes: Mailboxes | None,
+    key: VerificationKey,
 ) -> tuple[Mask, npt.NDArray[np.uint32] | None]:
     function = check_count_layout(task)
     keys: list[PartyKey | None] = []
-    if party.index < 2:
+    marks = DigitMarks(task.codec, key)
+    of_records = np.zeros(len(reports), np.uint32)
+    if party.index < 2 and reports:
+        shares = (
+            share_components(reports)
+            if mailboxes is None or mailboxes.records is None
+            else (mailboxes.records,)
+        )
+        of_records = marks.of_shares(shares, party.index)
         nonces = [nonce_of(s.task_id, s.report_id, 0) for s in reports]
         keys = read_keys(function, nonces, party.index, [s.histogram_key for s in reports])
-    counted = check_counts(party, function, keys, len(reports), task.codec.n_cells, key)
+    counted = check_counts(party, function, keys, (marks.of_cells(), of_records), key)
     return counted.accepted, counted.table
 
 

@@ -8,7 +8,6 @@ the sensitive answers stay in shares either way.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -68,26 +67,17 @@ def recode_counts(
     domain: CellDomain,
     records: int,
     k: int,
+    randomness: Randomness,
 ) -> RecodingTree:
-    """Return the recoding of shared counts.
-
-    Its gates are not kept for an audit, which would cost a hundred times the recoding and prove
-    little: products of counts are arithmetic and beyond it. Classes are counted anew from records
-    before a label is opened, so nothing here lets a class below k be released.
+    """Return the recoding of counts that :func:`~.proving.prove_counts` has proved.
 
     What an active server can learn here
     ------------------------------------
-    Server 0 or 1 can add numbers of its choice to its share of the counts, and any server to the
-    result of a product or a gate. What the recoder then opens is whether a count *and that number*
-    reach k: with k - 1 added, whether a group of cells is empty, and so in the worst case which
-    exact combinations of quasi-identifiers occur. That is part of what all three see with
-    ``qid_open``; it says nothing of whose they are, of sensitive answers, or of how many beyond the
-    threshold. It is found afterwards, as classes then hold fewer records than the recoding says,
-    but not who did it: donors may claim a cell in which they are not. To prevent it the counts must
-    be held by two pairs of servers and compared, which takes a second key pair in each report.
+    Every gate and product is proved before the next value is opened (unless ``audited`` is off),
+    and the counts were: so what is opened is what the recoder opens of the true counts, all of
+    which but the bounds it names can be read off the recoding.
     """
-    own = replace(party, gates=None)
-    return recode(SharedNumbers(own), counts, domain, records=records, k=k)
+    return recode(SharedNumbers(party, randomness), counts, domain, records=records, k=k)
 
 
 def open_cells(party: Party, records: BooleanShares, codec: RecordCodec) -> npt.NDArray[np.int64]:

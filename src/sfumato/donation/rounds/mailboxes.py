@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -162,11 +162,15 @@ class Mailboxes:
         Which reports are in them.
     tables
         Parts of servers 0 and 1; empty at server 2.
+    records
+        At servers 0 and 1 their shares, by exclusive or, of the record of each accepted report,
+        shape (n, used bytes); None at server 2.
     """
 
     function: PointFunction
     accepted: Mask
     tables: tuple[Octets, ...]
+    records: Octets | None = field(default=None, repr=False)
 
     def take_out(self, keys: Keys, refused: Mask, verification_key: VerificationKey) -> None:
         """Write what was refused for other reasons once more, which takes it out."""
@@ -224,7 +228,8 @@ def check_mailboxes(
     theirs_valid = party.exchange(valid.astype(np.uint8), 1 - party.index, 1 - party.index)
     accepted = (seen == theirs).all(axis=1) & valid & (theirs_valid == 1)
     agree_on_verdicts(party, accepted, count)
-    mailboxes = Mailboxes(function, accepted, tables)
+    records = totals[0, accepted, _HEAD:]
+    mailboxes = Mailboxes(function, accepted, tables, records)
     mailboxes.take_out(whole, ~accepted, verification_key)
     return mailboxes
 

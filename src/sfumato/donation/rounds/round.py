@@ -49,13 +49,22 @@ from sfumato.donation.rounds.labelling import class_of_records
 from sfumato.donation.rounds.mailboxes import collect_records
 from sfumato.donation.rounds.manifest import Manifest, SignedManifest
 from sfumato.donation.rounds.mixing import mixed_codec, shared_records
+from sfumato.donation.rounds.proving import prove_counts
 from sfumato.donation.rounds.round_settings import RoundKeys, RoundSettings
 from sfumato.donation.rounds.sampling import KeptRows
 from sfumato.donation.rounds.settling import Settlement, compare_samples, settle, sign_together
 from sfumato.donation.rounds.states import Deviation, Interrupted, RoundState, TooFewDonors
 from sfumato.donation.rounds.vault import Vault, join_parts, split_parts
 from sfumato.donation.serving import Ingest
-from sfumato.donation.sharing import BooleanShares, Channels, Party, Randomness, shuffle
+from sfumato.donation.sharing import (
+    ArithmeticShares,
+    BooleanShares,
+    Channels,
+    Party,
+    Randomness,
+    reshare,
+    shuffle,
+)
 from sfumato.errors import EngineError, InternalError, ProtocolError
 
 __all__ = ["Round"]
@@ -277,19 +286,19 @@ class Round:
         frozen = self._freeze(party)
         accepted = self._verify(party, frozen)
         codec = mixed_codec(self._task.codec)
+        counts = None if self._settings.qid_open else self._count(party, accepted, codec)
         records = self._mix(party, accepted, codec)
         count = len(accepted.reports)
         accepted.reports.clear()
         domain = domain_of(codec)
-        if self._settings.qid_open:
+        if counts is None:
             self._write(RoundState.COUNTED)
             cells = open_cells(party, records, codec)
             tree, labels = recode_cells(cells, domain, self._task.k)
             self._keep_tree(party, tree)
         else:
-            counts = share_counts(party, accepted.table, domain)
             self._write(RoundState.COUNTED)
-            tree = recode_counts(party, counts, domain, count, self._task.k)
+            tree = recode_counts(party, counts, domain, count, self._task.k, self._randomness)
             self._keep_tree(party, tree)
             labels = class_of_records(party, records, codec, tree, self._randomness, self._task.k)
         kept = sample(party, self._task, records, codec, labels, len(tree), self._randomness)
@@ -326,6 +335,16 @@ class Round:
             RoundState.VERIFIED, digest=accepted.digest.hex(), accepted=len(accepted.reports)
         )
         return accepted
+
+    def _count(self, party: Party, accepted: Accepted, codec: RecordCodec) -> ArithmeticShares:
+        """Share the counts, and prove that they are those of the records as they were sent."""
+        counts = share_counts(party, accepted.table, domain_of(codec))
+        if accepted.mailboxes is None:
+            records = shared_records(accepted.reports, codec)
+        else:
+            shape = (len(accepted.reports), codec.used_bytes)
+            records = reshare(party, BooleanShares, accepted.mailboxes.records, shape, np.uint8)
+        return prove_counts(party, counts, records, codec, self._randomness)
 
     def _mix(self, party: Party, accepted: Accepted, codec: RecordCodec) -> BooleanShares:
         names = b""

@@ -4,14 +4,14 @@
    committed in the header. All three compare the headers' hashes: equal headers mean that every
    component is held alike by its two holders. One hash over all is compared first; only if it
    differs are the single ones sent.
-2. *One vote.* Servers 0 and 1 evaluate the histogram keys and compare proofs and sums
-   (:mod:`~..functions.verification`). The key of that check is opened only now, when no report can
-   be made to fit it; each server's part was committed to in the task. Server 2 hears the verdicts
-   from both.
+2. *One vote, for the cell of the record.* Servers 0 and 1 evaluate the histogram keys and compare
+   proofs and sums (:mod:`~..functions.verification`), and marks (:mod:`.binding`). The key of that
+   check is opened only now, when no report can be made to fit it; each server's part was committed
+   to in the task. Server 2 hears the verdicts from both.
 
-What is told says nothing of an honest donor: headers are known to all, proofs and sums are the same
-for every honest report. What is accepted must be the same at all three, and the same in every
-attempt: else a server could drop a donor in the second one and compare.
+What is told says nothing of an honest donor: headers are known to all, proofs, sums and marks are
+what the other server has already. What is accepted must be the same at all three, and the same in
+every attempt: else a server could drop a donor in the second one and compare.
 """
 
 from __future__ import annotations
@@ -116,11 +116,10 @@ def check_counts(
     party: Party,
     function: PointFunction,
     keys: Sequence[PartyKey | None],
-    count: int,
-    cells: int,
+    marks: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]],
     verification_key: VerificationKey,
 ) -> CountedKeys:
-    """Add up the histogram of all reports that hold exactly one vote.
+    """Add up the histogram of all reports that hold exactly one vote, for the cell of the record.
 
     Parameters
     ----------
@@ -130,10 +129,9 @@ def check_counts(
         The family of the keys.
     keys
         One for each report at servers 0 and 1, None for a malformed one; none at server 2.
-    count
-        How many reports there are.
-    cells
-        How many cells the histogram has; a vote beyond them is none.
+    marks
+        Those of the cells, and this server's shares of those of the records, one for each report:
+        see :mod:`.binding`. A vote beyond the cells is none.
     verification_key
         The opened key.
 
@@ -142,15 +140,21 @@ def check_counts(
     Deviation
         If servers 0 and 1 do not tell server 2 the same.
     """
+    of_cells, of_records = marks
+    count = len(of_records)
     if party.index == 2:
         party.begin("compare proofs")
         return CountedKeys(agree_on_verdicts(party, None, count), None)
-    table = empty_table(function, cells)
-    mine = Checks(np.zeros((count, _HASH), np.uint8), np.zeros(count, np.uint32))
+    table = empty_table(function, len(of_cells))
+    of_rows = np.zeros(len(table), np.uint32)
+    of_rows[: len(of_cells)] = of_cells
+    proofs, totals = np.zeros((count, _HASH), np.uint8), np.zeros(count, np.uint32)
+    differences = of_records.copy()
     for places, some in batches(keys):
-        checks = accumulate(some, table, verification_key)
-        mine.proofs[places] = checks.proofs
-        mine.totals[places] = checks.totals
+        checks = accumulate(some, table, verification_key, of_rows)
+        proofs[places], totals[places] = checks.proofs, checks.totals
+        differences[places] ^= checks.marks
+    mine = Checks(proofs, totals, differences)
     theirs = _exchange_checks(party, mine)
     accepted = verdicts(mine, theirs)
     agree_on_verdicts(party, accepted, count)
@@ -176,8 +180,10 @@ def batches(
 def _exchange_checks(party: Party, mine: Checks) -> Checks:
     party.begin("compare proofs")
     peer = 1 - party.index
-    proofs = party.exchange(mine.proofs, peer, peer)
-    return Checks(proofs, party.exchange(mine.totals, peer, peer))
+    proofs, totals, marks = (
+        party.exchange(each, peer, peer) for each in (mine.proofs, mine.totals, mine.marks)
+    )
+    return Checks(proofs, totals, marks)
 
 
 def agree_on_verdicts(party: Party, accepted: Mask | None, count: int) -> Mask:

@@ -6,20 +6,28 @@ replicated: any two servers hold everything, one alone holds uniform words (:mod
 the convention stands). Each module carries the sketch of its proof.
 
 =================  ==============================================================================
-shares             :class:`BooleanShares`, :class:`ArithmeticShares`, :func:`split`,
-                   :func:`reconstruct`
+shares             :class:`BooleanShares`, :class:`ArithmeticShares`, :class:`FieldShares`,
+                   :func:`split`, :func:`reconstruct`
 between servers    :class:`Party`, :class:`FramedChannels` over a :class:`Link`, :func:`toss`,
                    :func:`compare_transcripts`
 opening            :func:`open_to_all`, :func:`open_to_one`: two copies compared
 gates              :func:`conjunction`, :func:`select`, :func:`invert`; audited by
                    :func:`verify_gates`
-numbers            :class:`SlicedShares`, :func:`to_bits`, :func:`to_numbers`, :func:`multiply`,
-                   :func:`at_least`, :func:`less_than`, :func:`equal`, :func:`argmin`
+numbers            :class:`SlicedShares`, :func:`to_bits`, :func:`to_numbers`, :func:`at_least`,
+                   :func:`less_than`, :func:`equal`, :func:`argmin`, :func:`lift`;
+                   :func:`multiply`, audited by :func:`verify_products`; :func:`prove`: both audits
 records            :func:`reshare`, :func:`shuffle`
 =================  ==============================================================================
 """
 
-from sfumato.donation.sharing.arithmetic import add, multiply, reshare, to_bits, to_numbers
+from sfumato.donation.sharing.arithmetic import (
+    add,
+    bits_to_numbers,
+    multiply,
+    reshare,
+    to_bits,
+    to_numbers,
+)
 from sfumato.donation.sharing.auditing import verify_gates
 from sfumato.donation.sharing.boolean import conjunction, invert, select
 from sfumato.donation.sharing.channels import (
@@ -30,12 +38,15 @@ from sfumato.donation.sharing.channels import (
     Traffic,
 )
 from sfumato.donation.sharing.comparison import argmin, at_least, equal, least, less_than
+from sfumato.donation.sharing.lifting import Lifted, lift
 from sfumato.donation.sharing.memory import MemoryChannels, outcomes_of_three, run_three
 from sfumato.donation.sharing.opening import open_to_all, open_to_one
 from sfumato.donation.sharing.party import Party, Randomness, compare_transcripts, toss
+from sfumato.donation.sharing.products import prove, verify_products
 from sfumato.donation.sharing.shares import (
     ArithmeticShares,
     BooleanShares,
+    FieldShares,
     Shares,
     concatenate,
     reconstruct,
@@ -56,8 +67,10 @@ __all__ = [
     "ArithmeticShares",
     "BooleanShares",
     "Channels",
+    "FieldShares",
     "FramedChannels",
     "KeyStream",
+    "Lifted",
     "Link",
     "MemoryChannels",
     "Party",
@@ -68,6 +81,7 @@ __all__ = [
     "add",
     "argmin",
     "at_least",
+    "bits_to_numbers",
     "compare_transcripts",
     "concatenate",
     "conjunction",
@@ -75,10 +89,12 @@ __all__ = [
     "invert",
     "least",
     "less_than",
+    "lift",
     "multiply",
     "open_to_all",
     "open_to_one",
     "outcomes_of_three",
+    "prove",
     "reconstruct",
     "reshare",
     "run_three",
@@ -93,4 +109,5 @@ __all__ = [
     "unslice_numbers",
     "unslice_shares",
     "verify_gates",
+    "verify_products",
 ]

@@ -2,9 +2,7 @@
 
 Sums and products with public numbers are local (operators). A product of two shared numbers takes
 one message, as AND does, and the same holds of it: a semi-honest server sees uniform words; an
-active one can add a difference of its choice to the result. :func:`verify_gates` does **not** cover
-arithmetic products (a difference of 2^63 would pass it half the time); results that must hold
-against an active server are computed with gates.
+active one can add a difference of its choice to the result, which :func:`verify_products` finds.
 
 From arithmetic to boolean: each component is known to two servers, so its bits are shared without a
 message; the three are added by one row of full adders (carry-save) and a parallel prefix adder of
@@ -23,22 +21,28 @@ import numpy.typing as npt
 
 from sfumato.donation.sharing.boolean import conjunction, stack_gates
 from sfumato.donation.sharing.party import Party
-from sfumato.donation.sharing.shares import ArithmeticShares, BooleanShares, S, concatenate
+from sfumato.donation.sharing.shares import (
+    A,
+    ArithmeticShares,
+    BooleanShares,
+    S,
+    concatenate,
+)
 from sfumato.donation.sharing.slicing import SlicedShares, slice_numbers, unslice_numbers
 from sfumato.errors import InternalError
 
-__all__ = ["add", "multiply", "reshare", "to_bits", "to_numbers"]
+__all__ = ["add", "bits_to_numbers", "multiply", "reshare", "to_bits", "to_numbers"]
 
 
-def multiply(party: Party, x: ArithmeticShares, y: ArithmeticShares) -> ArithmeticShares:
-    """Return shares of the product modulo the size of the type: one round.
+def multiply(party: Party, x: A, y: A) -> A:
+    """Return shares of the product: one round.
 
     Parameters
     ----------
     party
         The server.
     x, y
-        Shares of the same type, whose shapes broadcast.
+        Shares of the same kind and type, whose shapes broadcast.
 
     Raises
     ------
@@ -46,9 +50,14 @@ def multiply(party: Party, x: ArithmeticShares, y: ArithmeticShares) -> Arithmet
         If a peer is gone, or sends another number of bytes.
     """
     party.begin("multiply")
-    part = np.asarray(x.first * (y.first + y.second) + x.second * y.first)
-    part += party.zero(ArithmeticShares, part.shape, part.dtype)
-    return party.replicate(ArithmeticShares, part)
+    kind = type(x)
+    part = np.asarray(kind.times(x.first, kind.plus(y.first, y.second)))
+    part = kind.plus(part, kind.times(x.second, y.first))
+    part = kind.plus(part, party.zero(kind, part.shape, part.dtype))
+    z = party.replicate(kind, part)
+    if party.products is not None:
+        party.products.append((x, y, z))
+    return z
 
 
 def reshare(
@@ -72,7 +81,7 @@ def reshare(
     party
         The server.
     kind
-        :class:`BooleanShares` or :class:`ArithmeticShares`.
+        Of which kind.
     part
         The part of this server; None at the third server.
     shape, dtype
@@ -92,12 +101,11 @@ def reshare(
     if part is None or part.shape != shape or part.dtype != np.dtype(dtype):
         raise InternalError(f"server {party.index} reshares no {np.dtype(dtype)} array of {shape}")
     # the leader has its first key in common with the third server, the other its second
-    drawn = party.streams[place].draw(shape, dtype, "reshare")
-    boolean = issubclass(kind, BooleanShares)
-    masked = part ^ drawn if boolean else part - drawn
+    drawn = kind.reduced(party.streams[place].draw(shape, dtype, "reshare"))
+    masked = kind.minus(part, drawn)
     peer = party.next if place == 0 else party.previous
-    other = party.exchange(masked, peer, peer)
-    both = masked ^ other if boolean else masked + other
+    other = kind.reduced(party.exchange(masked, peer, peer))
+    both = kind.plus(masked, other)
     return kind(drawn, both) if place == 0 else kind(both, drawn)
 
 
@@ -155,8 +163,13 @@ def save_carries(
     return SlicedShares(sums, count), SlicedShares(carries, count)
 
 
-def to_numbers(party: Party, x: SlicedShares, dtype: npt.DTypeLike = np.uint64) -> ArithmeticShares:
-    """Return sliced shares as arithmetic ones, in two rounds.
+def to_numbers(
+    party: Party,
+    x: SlicedShares,
+    dtype: npt.DTypeLike = np.uint64,
+    kind: type[A] = ArithmeticShares,  # type: ignore[assignment]
+) -> A:
+    """Return sliced shares as numbers, in two rounds.
 
     Parameters
     ----------
@@ -166,27 +179,45 @@ def to_numbers(party: Party, x: SlicedShares, dtype: npt.DTypeLike = np.uint64) 
         Shares of numbers; one plane for bits.
     dtype
         Unsigned integer type of the result.
+    kind
+        :class:`ArithmeticShares` or :class:`FieldShares` (then ``uint64``, and at most 60 planes).
     """
-    kind = np.dtype(dtype).type
     # (1, width, ..., words) -> (width, ..., n): each plane as numbers 0 and 1
     bits = [
         unslice_numbers(part[np.newaxis], x.count).astype(dtype)
         for part in (x.planes.first, x.planes.second)
     ]
-    held = dict(zip((party.index, party.next), bits, strict=True))
-    zero = np.zeros_like(bits[0])
-    zeroth, first, second = (
-        ArithmeticShares(
-            *(held[place] if place == chosen else zero for place in (party.index, party.next))
-        )
+    whole = bits_to_numbers(party, bits[0], bits[1], kind)
+    unit = np.dtype(dtype).type(1)
+    weights = (unit << np.arange(x.width, dtype=dtype)).reshape(-1, *(1,) * (bits[0].ndim - 1))
+    summed: A = (whole * weights).sum(axis=0)
+    return summed
+
+
+def bits_to_numbers(
+    party: Party, first: npt.NDArray[Any], second: npt.NDArray[Any], kind: type[A]
+) -> A:
+    """Return shared bits as numbers, in two rounds.
+
+    Parameters
+    ----------
+    party
+        The server.
+    first, second
+        Its components of bits shared by exclusive or, as numbers 0 and 1.
+    kind
+        :class:`ArithmeticShares` or :class:`FieldShares`.
+    """
+    held = {party.index: first, party.next: second}
+    zero = np.zeros_like(first)
+    zeroth, once, twice = (
+        kind(*(held[place] if place == chosen else zero for place in (party.index, party.next)))
         for chosen in range(3)
     )
-    two = kind(2)
-    both = zeroth + first - multiply(party, zeroth, first) * two
-    whole = both + second - multiply(party, both, second) * two
-    weights = (kind(1) << np.arange(x.width, dtype=dtype)).reshape(-1, *(1,) * (zero.ndim - 1))
-    summands: ArithmeticShares = whole * weights
-    return summands.sum(axis=0)
+    two = first.dtype.type(2)
+    both: A = zeroth + once - multiply(party, zeroth, once) * two
+    whole: A = both + twice - multiply(party, both, twice) * two
+    return whole
 
 
 def top_carry(party: Party, generate: BooleanShares, propagate: BooleanShares) -> BooleanShares:

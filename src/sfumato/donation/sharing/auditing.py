@@ -25,13 +25,9 @@ for sacrificing one mask a product; here over GF(2), all at once, with words as 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 import numpy as np
 
-from sfumato.donation.sharing.channels import octets
-from sfumato.donation.sharing.opening import open_to_all
+from sfumato.donation.sharing.opening import OpeningByParts, open_to_all
 from sfumato.donation.sharing.party import Party, Randomness, toss
 from sfumato.donation.sharing.shares import BooleanShares
 from sfumato.errors import InternalError, ProtocolError
@@ -99,7 +95,7 @@ def verify_gates(party: Party, randomness: Randomness) -> int:
     coin = toss(party, randomness).begin("weights of gates")
     party.begin("audit: open")
     masks = [mask.again() for mask in masks]
-    promised, received = hashlib.sha256(), hashlib.sha256()
+    opening = OpeningByParts(party)
     total = BooleanShares(crossed.first.copy(), crossed.second.copy())
     for now in blocks:
         length = now.stop - now.start
@@ -111,18 +107,10 @@ def verify_gates(party: Party, randomness: Randomness) -> int:
         ):
             stream.fill(mask)
             audit_masked(mask, weights, bits)
-        missing = party.exchange(first, party.next, party.previous)
-        promised.update(octets(second))
-        received.update(octets(missing))
-        opened = first ^ second ^ missing
+        opened = opening.open(BooleanShares(first, second))
         total.first[0] ^= audit_opened(opened, weights, y.first[now], z.first[now])
         total.second[0] ^= audit_opened(opened, weights, y.second[now], z.second[now])
-    party.channels.send(party.previous, promised.digest())
-    if not hmac.compare_digest(bytes(party.channels.receive(party.next)), received.digest()):
-        raise ProtocolError(
-            f"step {party.channels.step!r}: the shares sent by server {party.previous} and their "
-            f"digest sent by server {party.next} differ: one of the two lies"
-        )
+    opening.compare()
     if open_to_all(party, total)[0]:
         raise ProtocolError(
             "step 'audit': the result of an AND gate was changed by a server; start the round "

@@ -23,6 +23,7 @@ __all__ = [
     "reduce_modulo",
     "share_additively",
     "subtract_modulo",
+    "sum_modulo",
 ]
 
 PRIME = (1 << 61) - 1
@@ -35,7 +36,7 @@ _BITS = np.uint64(61)
 
 def reduce_modulo(numbers: npt.NDArray[np.uint64]) -> Words:
     """Return 64-bit numbers modulo the prime."""
-    folded = (numbers & _PRIME) + (numbers >> _BITS)
+    folded = np.asarray((numbers & _PRIME) + (numbers >> _BITS))
     return np.where(folded >= _PRIME, folded - _PRIME, folded)
 
 
@@ -61,6 +62,16 @@ def multiply_modulo(a: Words, b: Words) -> Words:
     small = reduce_modulo(a_low * b_low)
     high = reduce_modulo((a_high * b_high) << np.uint64(3))
     return reduce_modulo(reduce_modulo(shifted) + small + high)
+
+
+def sum_modulo(a: Words, axis: int | None = None) -> Words:
+    """Return the sum of numbers under the prime, under 2^32 of them, over an axis or over all."""
+    half = np.uint64(32)
+    low = np.asarray((a & np.uint64(0xFFFFFFFF)).sum(axis=axis, dtype=np.uint64))
+    high = np.asarray((a >> half).sum(axis=axis, dtype=np.uint64))
+    # high 2^32 = (high / 2^29) 2^61 + (high modulo 2^29) 2^32
+    shifted = (high >> np.uint64(29)) + ((high & np.uint64((1 << 29) - 1)) << half)
+    return np.asarray(add_modulo(reduce_modulo(shifted), reduce_modulo(low)))
 
 
 def power_modulo(a: Words, exponent: int) -> Words:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from sfumato.donation.sharing.channels import octets
 from sfumato.donation.sharing.party import Party
-from sfumato.donation.sharing.shares import BooleanShares, Shares
+from sfumato.donation.sharing.shares import Shares
 from sfumato.errors import ProtocolError
 
-__all__ = ["open_to_all", "open_to_one"]
+__all__ = ["OpeningByParts", "open_to_all", "open_to_one"]
 
 Words = npt.NDArray[Any]
 
@@ -81,6 +81,46 @@ def open_to_one(party: Party, shares: Shares, receiver: int) -> Words | None:
     return _checked(party, shares, missing)
 
 
+class OpeningByParts:
+    """Opening in parts, of which both copies are compared at the end.
+
+    What was opened may be used for nothing that others see before :meth:`compare`.
+
+    Parameters
+    ----------
+    party
+        The server.
+    """
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._promised, self._received = hashlib.sha256(), hashlib.sha256()
+
+    def open(self, shares: Shares) -> Words:
+        """Return a part of the secret."""
+        missing = self._party.exchange(shares.first, self._party.next, self._party.previous)
+        self._promised.update(octets(shares.second))
+        self._received.update(octets(missing))
+        plus = type(shares).plus
+        return plus(plus(shares.first, shares.second), missing)
+
+    def compare(self) -> None:
+        """Compare both copies of all that this server was sent.
+
+        Raises
+        ------
+        ProtocolError
+            If they differ, or a peer is gone.
+        """
+        channels, party = self._party.channels, self._party
+        channels.send(party.previous, self._promised.digest())
+        if not hmac.compare_digest(bytes(channels.receive(party.next)), self._received.digest()):
+            raise ProtocolError(
+                f"step {channels.step!r}: the shares sent by server {party.previous} and their "
+                f"digest sent by server {party.next} differ: one of the two lies"
+            )
+
+
 def _checked(party: Party, shares: Shares, missing: Words) -> Words:
     """Return the secret if the digest from the next server fits the component received."""
     if not hmac.compare_digest(bytes(party.channels.receive(party.next)), _digest(missing)):
@@ -88,12 +128,7 @@ def _checked(party: Party, shares: Shares, missing: Words) -> Words:
             f"step {party.channels.step!r}: the share sent by server {party.previous} and its "
             f"digest sent by server {party.next} differ: one of the two lies, so nothing is opened"
         )
-    whole: Words
-    if isinstance(shares, BooleanShares):
-        whole = shares.first ^ shares.second ^ missing
-    else:
-        whole = shares.first + shares.second + missing
-    return whole
+    return type(shares).plus(type(shares).plus(shares.first, shares.second), missing)
 
 
 def _digest(component: Words) -> bytes:

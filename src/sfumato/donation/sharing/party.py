@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sfumato.donation.sharing.channels import Channels
-from sfumato.donation.sharing.shares import ArithmeticShares, BooleanShares, S
+from sfumato.donation.sharing.shares import BooleanShares, S, SummedShares
 from sfumato.donation.sharing.streams import KeyStream
 from sfumato.errors import ProtocolError
 
@@ -38,6 +38,7 @@ _AHEAD = 4  # frames sent before the first answer is awaited: what is under way 
 
 Words = npt.NDArray[Any]
 Gate = tuple[BooleanShares, BooleanShares, BooleanShares]
+Product = tuple[SummedShares, SummedShares, SummedShares]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,14 +53,16 @@ class Party:
         The way to the others.
     streams
         Key streams of the components ``index`` and ``index + 1``.
-    gates
-        The AND gates since the last :func:`verify_gates`, or None if they are not kept.
+    gates, products
+        The AND gates since the last :func:`verify_gates`, and the products since the last
+        :func:`verify_products`; None if they are not kept.
     """
 
     index: int
     channels: Channels
     streams: tuple[KeyStream, KeyStream]
     gates: list[Gate] | None = field(default=None)
+    products: list[Product] | None = field(default=None)
 
     def __repr__(self) -> str:
         return f"Party(index={self.index}, step={self.channels.step!r})"
@@ -79,7 +82,7 @@ class Party:
         randomness
             Source of secret uniform bytes.
         audited
-            Whether AND gates are kept for :func:`verify_gates`.
+            Whether gates and products are kept to be verified.
 
         Raises
         ------
@@ -104,7 +107,9 @@ class Party:
             pair = half + other if place == 0 else other + half
             label = f"sfumato pair key 1, component {component}".encode()
             streams.append(KeyStream(hashlib.sha256(label + pair).digest()))
-        return cls(index, channels, (streams[0], streams[1]), [] if audited else None)
+        kept: tuple[list[Gate] | None, list[Product] | None]
+        kept = ([], []) if audited else (None, None)
+        return cls(index, channels, (streams[0], streams[1]), *kept)
 
     @property
     def next(self) -> int:
@@ -130,17 +135,15 @@ class Party:
         self, kind: type[S], shape: int | tuple[int, ...], dtype: npt.DTypeLike, purpose: str
     ) -> S:
         """Return shares of a uniform array that no server knows; no message is sent."""
-        first, second = (stream.draw(shape, dtype, purpose) for stream in self.streams)
+        first, second = (
+            kind.reduced(stream.draw(shape, dtype, purpose)) for stream in self.streams
+        )
         return kind(first, second)
 
     def zero(self, kind: type[S], shape: tuple[int, ...], dtype: npt.DTypeLike) -> Words:
         """Return this server's part of a fresh uniform three-party sharing of zero."""
-        first, second = (stream.draw(shape, dtype, "zero") for stream in self.streams)
-        if issubclass(kind, ArithmeticShares):
-            first -= second
-        else:
-            first ^= second
-        return first
+        drawn = self.random(kind, shape, dtype, "zero")
+        return kind.minus(drawn.first, drawn.second)
 
     def replicate(self, kind: type[S], part: Words) -> S:
         """Turn a three-party sharing, masked by :meth:`zero`, into a replicated one.
@@ -152,7 +155,7 @@ class Party:
         ProtocolError
             If the peer is gone, or sends another number of bytes.
         """
-        return kind(part, self.exchange(part, self.previous, self.next))
+        return kind(part, kind.reduced(self.exchange(part, self.previous, self.next)))
 
     def exchange(self, array: Words, to: int, sender: int) -> Words:
         """Send an array and receive one of the same shape and type, in frames of 4 MB.
