@@ -12,7 +12,7 @@ What is printed:
   over an earlier result (fresh memory costs as much again from 2**21 positions on);
 - ``bit``: the same with one bit a position;
 - ``record``: verified writes of 256 bytes to 2**16 mailboxes, and how many in a second;
-- ``count``: verified one-hot counts of 2**15 cells, and how many donors in a second;
+- ``count``: verified one-hot counts of 2**15 marked cells, and how many donors in a second;
 - ``keys``: how long a donor takes to make a pair of keys, and their bytes.
 """
 
@@ -22,7 +22,10 @@ import argparse
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from sfumato.donation.functions import (
     PartyKey,
@@ -71,7 +74,9 @@ def main() -> None:
         verified(
             path, "write", PointFunction(16, "record", 256), secrets.token_bytes(256), write, runs
         )
-        verified(path, "count", PointFunction(15, "count"), 1, accumulate, runs)
+        function = PointFunction(15, "count")
+        marks = np.frombuffer(secrets.token_bytes(4 * function.size), np.uint32)
+        verified(path, "count", function, 1, partial(accumulate, marks=marks), runs)
     for function, payload in (
         (PointFunction(16, "record", 256), bytes(256)),
         (PointFunction(15, "count"), 1),

@@ -22,19 +22,24 @@ import numpy as np
 from sfumato.donation.sharing import (
     ArithmeticShares,
     BooleanShares,
+    FieldShares,
     Party,
     Shares,
     Traffic,
     argmin,
     at_least,
     conjunction,
+    lift,
+    multiply,
     open_to_all,
+    prove,
     run_three,
     shuffle,
     split,
     to_bits,
     unslice_shares,
     verify_gates,
+    verify_products,
 )
 
 Work = Callable[[Party], object]
@@ -111,10 +116,35 @@ def numbers(count: int, repeat: int) -> None:
         measure(f"{name}, {count:,} counts", "counts", count, work, repeat)
 
 
+def products(count: int, repeat: int) -> None:
+    """Products with and without their proof, and numbers from 32 bits to 64 and to the field."""
+    for kind in (ArithmeticShares, FieldShares):
+        values = np.random.default_rng(0).integers(0, 1 << 20, count, np.uint64)
+        shared = split(kind, values, os.urandom)
+
+        def multiplied(party: Party, shared: tuple[Shares, ...] = shared) -> None:
+            multiply(party, shared[party.index], shared[party.index])
+
+        def proved(party: Party, multiplied: Work = multiplied) -> None:
+            multiplied(party)
+            verify_products(party, os.urandom)
+
+        title = f"{count:,} products, {kind.__name__}"
+        measure(title, "products", count, multiplied, repeat)
+        measure(f"{title}, proved", "products", count, proved, repeat, audited=True)
+    small = split(ArithmeticShares, np.arange(count, dtype=np.uint32), os.urandom)
+
+    def lifted(party: Party) -> None:
+        lift(party, small[party.index])
+        prove(party, os.urandom)
+
+    measure(f"{count:,} numbers lifted, proved", "numbers", count, lifted, repeat, audited=True)
+
+
 def main() -> None:
     """Read the command line, measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    sections = ("gates", "numbers", "shuffle")
+    sections = ("gates", "numbers", "products", "shuffle")
     parser.add_argument("--only", nargs="+", choices=sections, default=list(sections))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
@@ -131,6 +161,8 @@ def main() -> None:
         gates(1 << 20, arguments.repeat)
     if "numbers" in arguments.only:
         numbers(32_768, max(arguments.repeat, 9))
+    if "products" in arguments.only:
+        products(1 << 18, arguments.repeat)
     if "shuffle" in arguments.only:
         for rows in arguments.rows:
             cpu = shuffles(rows, arguments.length, arguments.repeat)

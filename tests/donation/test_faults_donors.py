@@ -150,6 +150,28 @@ def test_a_donor_that_says_two_things_is_dropped_alone(servers, task):
     assert (manifest.records, manifest.dropped) == (TABLE.height, 1)
 
 
+def test_a_donor_that_votes_for_the_cell_of_another_is_dropped_alone(task, tmp_path):
+    parties, researcher, reports = task
+    servers = Servers(tmp_path, parties, RoundSettings(audited=False)).start()
+    servers.take(reports)
+    report_id, one = bytes(range(2, 18)), people(1, 8)
+    cell = int(parties.task.codec.cells(one)[0])
+    liar = make_report(
+        parties.task,
+        0,
+        parties.task.codec.encode(one)[0].tobytes(),
+        report_id=report_id,
+        histogram_keys=count_keys(parties.task, report_id, cell ^ 1, lambda n: bytes([9]) * n),
+    ).data
+    # each server takes it: what is in it is seen when the round is verified
+    for ingest in servers.ingests:
+        assert type(ingest.take([liar])[0]).__name__ == "Receipt"
+    assert servers.run() == [RoundState.ERASED] * 3
+    manifest = check_release(servers, researcher, TABLE)
+    assert (manifest.records, manifest.dropped) == (TABLE.height, 1)
+    servers.stop()
+
+
 def test_reports_are_not_replayed_in_another_round_or_task(servers, task, tmp_path):
     _, researcher, reports = task
     assert servers.run() == [RoundState.ERASED] * 3

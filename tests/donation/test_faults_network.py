@@ -43,6 +43,8 @@ IN_SHARES = (  # and of the counts in shares, which are slower
     "multiply",
     "audit: commit",
     "audit: open",
+    "audit of products: commit",
+    "audit of products: open",
 )
 GONE = "the network is gone"
 FAST = ("agree on keys", "freeze", "shuffle, pass 1", "open to all", "settle", "sign the sample")

@@ -1,9 +1,12 @@
 """Tables that hold the first rows of a domain only, and results that are written over."""
 
 import secrets
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfumato.donation.functions import (
     PartyKey,
@@ -71,12 +74,60 @@ def test_what_lies_in_the_table_is_counted_and_what_lies_beyond_refused(path):
 @pytest.mark.skipif(len(PATHS) == 1, reason="this processor has no AES instructions")
 def test_both_paths_prove_the_same():
     for key in pair(1500):
+        marks = np.random.default_rng(2).integers(0, 1 << 32, 2048, np.uint32)
         found = [
-            accumulate([key], empty_table(DOMAIN, 2000), VERIFICATION_KEY, path=path)
+            accumulate([key], empty_table(DOMAIN, 2000), VERIFICATION_KEY, marks=marks, path=path)
             for path in PATHS
         ]
         assert np.array_equal(found[0].proofs, found[1].proofs)
         assert np.array_equal(found[0].totals, found[1].totals)
+        assert np.array_equal(found[0].marks, found[1].marks)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(deadline=None, max_examples=12)
+@given(st.integers(1, 4), st.lists(st.integers(0, 1023), min_size=1, max_size=3), st.booleans())
+def test_two_servers_share_the_mark_of_a_position_and_nothing_else(path, subtrees, places, remove):
+    marks = np.random.default_rng(places).integers(0, 1 << 32, 1024 * subtrees, np.uint32)
+    places = [place + 1024 * (place % subtrees) for place in places]
+    pairs = [pair(place) for place in places]
+    shares = []
+    for party in (0, 1):
+        keys = [each[party] for each in pairs]
+        table = empty_table(DOMAIN, len(marks))
+        found = accumulate(keys, table, VERIFICATION_KEY, marks=marks, remove=remove, path=path)
+        shares.append(found.marks)
+        # what each server makes alone, of the counts that one key has added
+        for key, share in zip(keys, found.marks, strict=True):
+            own = empty_table(DOMAIN, len(marks))
+            unmarked = accumulate([key], own, VERIFICATION_KEY, path=path)
+            assert np.bitwise_xor.reduce(marks[own % 2 == 1]) == share
+            assert not unmarked.marks.any()
+    assert np.array_equal(shares[0] ^ shares[1], marks[places])
+    assert (shares[0] != 0).all()  # one server alone does not see it
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_marks_that_differ_are_refused(path):
+    """Each server adds its share of what the mark should be; here one of them adds all of it."""
+    places = [0, 5, 1023, 1024, 2500, 3071]
+    pairs = [pair(place) for place in places]
+    marks = np.random.default_rng(1).integers(0, 1 << 32, 3072, np.uint32)
+    mine, theirs = (
+        accumulate(
+            [keys[party] for keys in pairs],
+            empty_table(DOMAIN, 2500),
+            VERIFICATION_KEY,
+            marks=marks,
+            path=path,
+        )
+        for party in (0, 1)
+    )
+    assert not verdicts(mine, theirs).any()
+    wanted = mine.marks ^ marks[places]
+    assert verdicts(replace(mine, marks=wanted), theirs).all()
+    wanted[2] ^= 1 << 31
+    assert np.flatnonzero(~verdicts(replace(mine, marks=wanted), theirs)).tolist() == [2]
 
 
 def forged(row, spoiled):

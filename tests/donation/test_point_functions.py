@@ -212,22 +212,33 @@ def test_both_paths_give_the_same_shares(kind, bits):
         assert numpy.tobytes() == evaluate(key, path="compiled").tobytes()
 
 
+def random_marks(rows):
+    return np.random.default_rng(rows).integers(0, 1 << 32, rows, np.uint32)
+
+
 def both_tables(function, keys, path, width=None):
     """A table that is not empty, and the checks, on one path."""
     table = empty_table(function)
     table[:] = np.arange(table.size).reshape(table.shape) % 251
     if width is None:
-        add = accumulate if function.payload == "count" else write
-        checks = add(keys, table, VERIFICATION_KEY, path=path)
-        return table, checks.proofs, checks.totals
+        if function.payload == "count":
+            checks = accumulate(
+                keys, table, VERIFICATION_KEY, marks=random_marks(len(table)), path=path
+            )
+        else:
+            checks = write(keys, table, VERIFICATION_KEY, path=path)
+        return table, checks.proofs, checks.totals, checks.marks
     from sfumato.donation.functions import compiled_evaluation
 
+    marked = np.zeros(0, np.uint32)
     if function.payload == "count":
-        found = compiled_evaluation.add_counts(keys, table, VERIFICATION_KEY, width, remove=False)
+        *found, marked = compiled_evaluation.add_counts(
+            keys, table, VERIFICATION_KEY, random_marks(len(table)), width, remove=False
+        )
     else:
         found = compiled_evaluation.add_records(keys, table, VERIFICATION_KEY, width)
     sums, totals, beyond = found
-    return table, proofs_of(keys, sums, beyond, VERIFICATION_KEY), totals
+    return table, proofs_of(keys, sums, beyond, VERIFICATION_KEY), totals, marked
 
 
 @compiled
@@ -569,6 +580,9 @@ def test_tables_and_keys_that_do_not_fit_are_refused():
         accumulate(count[:1], np.zeros(256, np.int64), VERIFICATION_KEY)
     with pytest.raises(ProtocolError, match="contiguous"):
         accumulate(count[:1], np.zeros(512, np.uint32)[::2], VERIFICATION_KEY)
+    for marks in (np.zeros(255, np.uint32), np.zeros(256, np.int64), np.zeros(512, np.uint32)[::2]):
+        with pytest.raises(ProtocolError, match="as many as the table's rows, 256, of type uint32"):
+            accumulate(count[:1], empty_table(COUNT), VERIFICATION_KEY, marks=marks)
     with pytest.raises(ProtocolError, match="verifiable"):
         evaluate(count[0])
     with pytest.raises(ProtocolError, match="no table"):
@@ -576,6 +590,8 @@ def test_tables_and_keys_that_do_not_fit_are_refused():
     one = Checks(np.zeros((1, 32), np.uint8), *[np.zeros(1, np.uint32)] * 2)
     with pytest.raises(ProtocolError, match="different numbers"):
         verdicts(one, Checks(np.zeros((2, 32), np.uint8), *[np.zeros(2, np.uint32)] * 2))
+    with pytest.raises(ProtocolError, match="different numbers"):
+        verdicts(one, replace(one, marks=np.zeros(2, np.uint32)))
 
 
 def test_no_key_at_all_changes_nothing():

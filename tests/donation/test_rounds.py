@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -334,6 +335,7 @@ def test_a_second_round_of_a_task_is_refused():
 def test_what_is_secret_is_not_printed(finished):
     servers = finished[False]
     text = repr(servers.rounds[0]) + repr(servers.rounds[0]._keys)
+    text = re.sub("0x[0-9a-f]+", "", text)  # an address may hold any digits
     assert PARTS[0].hex() not in text
     assert "signer" not in text
     assert isinstance(servers.folder, Path)

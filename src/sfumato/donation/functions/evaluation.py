@@ -113,8 +113,8 @@ def accumulate(
     keys: Sequence[PartyKey],
     table: npt.NDArray[np.uint32],
     verification_key: VerificationKey,
-    marks: npt.NDArray[np.uint32] | None = None,
     *,
+    marks: npt.NDArray[np.uint32] | None = None,
     remove: bool = False,
     path: Path = "auto",
 ) -> Checks:
@@ -129,8 +129,8 @@ def accumulate(
     verification_key
         The secret of the two servers.
     marks
-        A public number of each position of the table, of which each donor's is told in shares; 0
-        everywhere by default.
+        A number of each row of the table, the same at both servers and of the table's shape; of
+        each donor's position it is told in shares. 0 everywhere by default.
     remove
         Take off what was added by mistake, as for donors whose keys were refused.
     path
@@ -145,7 +145,7 @@ def accumulate(
     Raises
     ------
     ProtocolError
-        If keys or table do not fit each other.
+        If keys, table or marks do not fit each other.
     EngineError
         If the compiled path is asked for on a processor without AES instructions.
     """
@@ -155,7 +155,10 @@ def accumulate(
     if marks is None:
         marks = np.zeros(len(table), np.uint32)
     elif marks.shape != table.shape or marks.dtype != np.uint32 or not marks.flags.c_contiguous:
-        raise ProtocolError("the marks are not contiguous numbers of 32 bits, one a position")
+        raise ProtocolError(
+            f"the marks have shape {marks.shape} and type {marks.dtype}; they are as many as the "
+            f"table's rows, {len(table)}, of type uint32, and contiguous"
+        )
     width = chosen_width(path, 16 * 8)
     if width is None:
         found = numpy_evaluation.add_counts(keys, table, verification_key, marks, remove=remove)

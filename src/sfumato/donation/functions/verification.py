@@ -45,9 +45,15 @@ shares of the payload. For a count these must add to one; with 4, the donor adde
 Shares of records' payloads show without opening anything whether several tables were sent the same
 record.
 
-**What one malicious server can do.** From its own key it can compute the honest server's proof and,
-for counts, sum: both are the same for every honest donor's report, so seeing them tells it nothing
-of position or payload, and there is nothing it can send whose acceptance depends on these. It can
+**Marks.** With 4 and a sum of one, the lowest bits of both parties' counts are shares, by exclusive
+or, of a vector with a single 1. If each row has a mark, a number that both servers know, the
+exclusive or of the marks of the rows where a party's bit is 1 is its share of the mark of the
+donor's position. To it a server adds its share of what the mark should be; if they are the same,
+both servers then hold the same number, which is compared with the proof.
+
+**What one malicious server can do.** Of an honest donor's report it can compute the honest server's
+proof and, for counts, sum and mark from its own key and shares, so seeing them tells it nothing of
+position or payload, and there is nothing it can send whose acceptance depends on these. It can
 refuse any report, and it can change its own share of the table, with or without a donor's help; no
 check of keys stops that, so the protocol cross-checks the opened table. A server that gives the
 verification key to a donor gains nothing that it could not do alone.
@@ -133,8 +139,8 @@ class Checks:
         This server's share of each payload: counts as uint32 of shape (keys,), records as bytes of
         shape (keys, length).
     marks
-        This server's share, by exclusive or, of what marks the position of each count, uint32 of
-        shape (keys,); 0 for records.
+        This server's share, by exclusive or, of the mark of each count's position, uint32 of shape
+        (keys,); 0 for records, and where no position is marked.
     """
 
     proofs: npt.NDArray[np.uint8]
@@ -208,7 +214,8 @@ def verdicts(mine: Checks, theirs: Checks) -> npt.NDArray[np.bool_]:
     ProtocolError
         If the two are not of the same reports.
     """
-    if mine.proofs.shape != theirs.proofs.shape or mine.totals.shape != theirs.totals.shape:
+    shapes = [(each.proofs.shape, each.totals.shape, each.marks.shape) for each in (mine, theirs)]
+    if shapes[0] != shapes[1]:
         raise ProtocolError("the two servers' checks are of different numbers of reports or kinds")
     # All bytes are looked at, wherever the first difference is.
     accepted: npt.NDArray[np.bool_] = np.bitwise_or.reduce(mine.proofs ^ theirs.proofs, axis=1) == 0

@@ -15,8 +15,8 @@ class holds fewer than k, or would have left fewer. The counts themselves, the l
 not chosen stay hidden. With several ``weights`` the recoding of each is opened in this sense, and
 of their losses only which is least.
 
-Every count is a number of records or of claims about them: whoever releases must count the records
-of each class again.
+Nothing here depends on the counts being right, but what comes of it does: whoever releases must
+prove them, and count the records of each class again.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class Accepted:
     table
         Share of their counts at servers 0 and 1, else None.
     mailboxes
-        Their records in the mode ``"dpf"``, else None.
+        Their records in the mode ``"dpf"``, else None; this server's share of each, in the order of
+        `reports`, is ``mailboxes.records``.
     """
 
     reports: list[ServerShares] = field(repr=False)
@@ -122,17 +123,15 @@ def _count(
     function = check_count_layout(task)
     keys: list[PartyKey | None] = []
     marks = DigitMarks(task.codec, key)
-    of_records = np.zeros(len(reports), np.uint32)
+    record_marks = np.zeros(len(reports), np.uint32)
     if party.index < 2 and reports:
-        shares = (
-            share_components(reports)
-            if mailboxes is None or mailboxes.records is None
-            else (mailboxes.records,)
-        )
-        of_records = marks.of_shares(shares, party.index)
+        if mailboxes is not None and mailboxes.records is not None:
+            record_marks = marks.of_shares([mailboxes.records], party.index)
+        else:
+            record_marks = marks.of_shares(share_components(reports), party.index)
         nonces = [nonce_of(s.task_id, s.report_id, 0) for s in reports]
         keys = read_keys(function, nonces, party.index, [s.histogram_key for s in reports])
-    counted = check_counts(party, function, keys, (marks.of_cells(), of_records), key)
+    counted = check_counts(party, function, keys, marks.of_cells(), record_marks, key)
     return counted.accepted, counted.table
 
 

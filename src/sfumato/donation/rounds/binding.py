@@ -2,20 +2,27 @@
 
 A vote is one-hot with value 1 modulo 2^32 (:mod:`~..functions.verification`), so the lowest bits of
 the two servers' shares of a donor's counts are shares of it by exclusive or. Every cell has a mark,
-a public number of 32 bits; the exclusive or of the marks of the cells where a server's share is odd
-is its share of the mark of the donor's cell, made by each server alone.
+a number of 32 bits that both servers know; the exclusive or of the marks of the cells where a
+server's share is odd is its share of the mark of the donor's cell, made by each server alone.
 
 The mark of a cell is H(digits) ^ h, where the digits are those that a record of this cell holds, H
-is a linear map over GF(2) to 32 bits and h a number, both drawn from the key of the checks, which
-no donor knew when it sent its report. As H is linear, a record's mark is made on shares too: in the
-mode ``"shuffle"`` of the three components, of which server 0 takes 0 and 1 and server 1 takes 2; in
-the mode ``"dpf"`` of the exclusive or of all rows that a donor's key writes, of which each of the
-two has a share. The two marks are equal if and only if servers 0 and 1 hold the same number.
+is a linear map over GF(2) to 32 bits and h a number, both drawn from the key of the checks. As H is
+linear, a record's mark is made on shares too: in the mode ``"shuffle"`` of the three components, of
+which server 0 takes 0 and 1 and server 1 takes 2; in the mode ``"dpf"`` of the exclusive or of all
+rows that a donor's key writes, of which each of the two has a share. The two marks are equal if and
+only if servers 0 and 1 hold the same number, which they compare with the proofs.
 
-An honest donor's are equal: then what a server hears is what it holds. If the digits of cell and
-record differ, H of the difference is uniform, and is zero with probability 2^-32; so it is for a
-record whose digits belong to no answer, and for a vote beyond the cells, whose mark is zero. What a
-server hears then is a hash of a dishonest donor's own difference.
+**What it proves.** Until the key is opened, nobody knows it while one of the three servers keeps to
+the protocol, and every report is fixed by then. So the difference of a report's two words of digits
+is a constant. If it is not zero, H of it is uniform: each bit that is 1 in it adds a column of H,
+and the columns are independent and uniform. The report passes with probability 2^-32. The same
+holds for a record whose digits belong to no answer, as they differ from every cell's, also in the
+bits that fill up their last byte; and for a vote beyond the cells, whose mark is zero, as h is
+uniform and in the record's mark alone. A donor that changes many reports by the same difference has
+one chance for all of them together.
+
+**What it tells.** An honest donor's marks are equal, so what a server hears is what it holds. Of a
+dishonest donor it hears H of the donor's own difference.
 """
 
 from __future__ import annotations
@@ -51,14 +58,13 @@ class DigitMarks:
         self._octets = codec.sensitive_block.start
         stream = shake_128(b"sfumato digits" + key.secret).digest(4 * (8 * self._octets + 1))
         drawn = np.frombuffer(stream, "<u4").astype(np.uint32)
-        self._of_bits, self._constant = drawn[1:], drawn[0]
+        self._constant, self._of_bits = drawn[0], drawn[1:]
 
     def of_cells(self) -> Marks:
         """Return the mark of each cell, shape (n_cells,)."""
         marks = np.array([self._constant])
         for layout, offset in zip(self._codec.digits, self._codec.digit_offsets, strict=True):
-            digits = layout.encode(np.arange(len(layout.words)))
-            own = self._hashed(digits, offset)
+            own = self._hashed(layout.encode(np.arange(len(layout.words))), offset)
             marks = (marks[:, np.newaxis] ^ own).reshape(-1)
         return marks
 
@@ -75,20 +81,13 @@ class DigitMarks:
         """
         # component 1 is held by both, and server 0 takes it
         own = components if server == 0 else components[-1:]
-        return reduce(np.bitwise_xor, [self._of_octets(each) for each in own]) ^ (
-            self._constant if server == 0 else np.uint32(0)
-        )
+        digits = reduce(np.bitwise_xor, [each[:, : self._octets] for each in own])
+        marks = self._hashed(np.unpackbits(digits, axis=1), 0)
+        return marks ^ self._constant if server == 0 else marks
 
-    def _of_octets(self, records: npt.NDArray[np.uint8]) -> Marks:
-        bits = np.unpackbits(np.ascontiguousarray(records[:, : self._octets]), axis=1)
-        marks = np.zeros(len(records), np.uint32)
-        for layout, offset in zip(self._codec.digits, self._codec.digit_offsets, strict=True):
-            marks ^= self._hashed(bits[:, offset : offset + layout.bits], offset)
-        return marks
-
-    def _hashed(self, digits: npt.NDArray[np.uint8], offset: int) -> Marks:
-        """Return H of digits, shape (n, bits), that stand from this bit on."""
-        marks = np.zeros(len(digits), np.uint32)
-        for place, bit in enumerate(digits.T, start=offset):
+    def _hashed(self, bits: npt.NDArray[np.uint8], offset: int) -> Marks:
+        """Return H of bits, shape (n, bits), that stand from this one on."""
+        marks = np.zeros(len(bits), np.uint32)
+        for place, bit in enumerate(bits.T, start=offset):
             marks ^= np.where(bit > 0, self._of_bits[place], np.uint32(0))
         return marks

@@ -17,10 +17,8 @@ What an active server can still do
 Everything from the records to the opened bits is AND gates and linear, and the gates are audited
 before each opening, if the party keeps them: a flipped one is found but with probability 2^-64, and
 then nothing is opened. So whatever recoding the servers work with, the label of a record in a class
-below k stays hidden, as do all sensitive answers. The recoding itself may be bent: its products are
-arithmetic and beyond the audit. Who bends it gets other regions, the same ones in every attempt; of
-them it learns here whether each holds at least k records, and of those that do how many. What it
-can learn before, while the recoding is computed, stands at :func:`~.classing.recode_counts`.
+below k stays hidden, as do all sensitive answers. The recoding is proved as well
+(:mod:`.proving`, :func:`~.classing.recode_counts`); nothing here depends on that.
 Without the audit (``audited = false``), a flipped gate can make an opened bit depend on a hidden
 one (see :mod:`~..sharing.boolean`).
 """

@@ -19,7 +19,8 @@ class RoundSettings(Settings):
         Open the exact quasi-identifiers of the shuffled records to the servers, and recode in the
         clear: the simpler protocol, for comparison. Whoever is unique in them is seen to take part.
     audited
-        Prove every AND gate of the labelling before classes are opened.
+        Prove every gate and product of the recoding and of the labelling before what comes of it is
+        opened; most of what a round costs for many cells.
     """
 
     qid_open: bool = False

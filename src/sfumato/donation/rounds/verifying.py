@@ -103,7 +103,7 @@ class CountedKeys:
     Parameters
     ----------
     accepted
-        Which reports hold one vote.
+        Which reports hold one vote, for the cell of the record.
     table
         Share of the counts of their cells at servers 0 and 1; None at server 2.
     """
@@ -116,7 +116,8 @@ def check_counts(
     party: Party,
     function: PointFunction,
     keys: Sequence[PartyKey | None],
-    marks: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]],
+    cell_marks: npt.NDArray[np.uint32],
+    record_marks: npt.NDArray[np.uint32],
     verification_key: VerificationKey,
 ) -> CountedKeys:
     """Add up the histogram of all reports that hold exactly one vote, for the cell of the record.
@@ -129,9 +130,10 @@ def check_counts(
         The family of the keys.
     keys
         One for each report at servers 0 and 1, None for a malformed one; none at server 2.
-    marks
-        Those of the cells, and this server's shares of those of the records, one for each report:
-        see :mod:`.binding`. A vote beyond the cells is none.
+    cell_marks
+        The mark of each cell: see :mod:`.binding`. A vote beyond them is none.
+    record_marks
+        This server's share of the mark of each report's record; of any values at server 2.
     verification_key
         The opened key.
 
@@ -140,21 +142,20 @@ def check_counts(
     Deviation
         If servers 0 and 1 do not tell server 2 the same.
     """
-    of_cells, of_records = marks
-    count = len(of_records)
+    count = len(record_marks)
     if party.index == 2:
         party.begin("compare proofs")
         return CountedKeys(agree_on_verdicts(party, None, count), None)
-    table = empty_table(function, len(of_cells))
-    of_rows = np.zeros(len(table), np.uint32)
-    of_rows[: len(of_cells)] = of_cells
+    table = empty_table(function, len(cell_marks))
+    row_marks = np.zeros(len(table), np.uint32)
+    row_marks[: len(cell_marks)] = cell_marks
     proofs, totals = np.zeros((count, _HASH), np.uint8), np.zeros(count, np.uint32)
-    differences = of_records.copy()
+    mine = Checks(proofs, totals, record_marks.copy())
     for places, some in batches(keys):
-        checks = accumulate(some, table, verification_key, of_rows)
-        proofs[places], totals[places] = checks.proofs, checks.totals
-        differences[places] ^= checks.marks
-    mine = Checks(proofs, totals, differences)
+        checks = accumulate(some, table, verification_key, marks=row_marks)
+        mine.proofs[places] = checks.proofs
+        mine.totals[places] = checks.totals
+        mine.marks[places] ^= checks.marks
     theirs = _exchange_checks(party, mine)
     accepted = verdicts(mine, theirs)
     agree_on_verdicts(party, accepted, count)
