@@ -6,8 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # What is never imported need not be compiled: that is most of what is installed.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
-# Two processes test; more threads than cores would only wait for one another.
-PYTEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two processes test; more threads than cores would only wait for one another. Fast tests of a file
+# stay together, for what they share; slow ones go to whoever is free.
+PYTEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .PHONY: demo test test-slow test-all lint clean
 
@@ -15,13 +16,13 @@ demo: $(VENV)/demo.installed
 	$(BIN)/sfumato demo --out demo
 
 test: $(VENV)/test.installed
-	$(PYTEST) -m "not slow"
+	$(PYTEST) --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/test.installed
-	$(PYTEST) -m "slow and not long"
+	$(PYTEST) --dist worksteal -m "slow and not long"
 
 test-all: $(VENV)/test.installed
-	$(PYTEST)
+	$(PYTEST) --dist worksteal
 
 lint: $(VENV)/lint.installed
 	$(BIN)/ruff check

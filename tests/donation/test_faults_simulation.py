@@ -95,6 +95,7 @@ def test_a_simulation_that_is_told_to_end_takes_all_with_it(tmp_path, number, co
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_servers_of_a_killed_simulation_end_and_the_next_one_is_not_disturbed(tmp_path):
     process, servers, place = begun(tmp_path)
     process.kill()

@@ -370,6 +370,7 @@ def test_halving_ends_at_the_number_wanted_and_never_takes_more_than_half_of_the
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("quick_reports")
 def test_halving_measures_on_samples_and_makes_only_the_best_of_the_whole_table(
     plan_file, tmp_path, monkeypatch

@@ -345,6 +345,7 @@ def test_a_kill_at_any_moment_leaves_whole_folders_and_the_next_run_goes_on(quic
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_while_a_release_is_replaced_leaves_the_old_one_or_the_new_one(quick_plan, tmp_path):
     out = tmp_path / "out"
     run(quick_plan, out)
