@@ -43,8 +43,8 @@ from sfumato.donation.sharing import (
     conjunction,
     invert,
     open_to_all,
+    prove,
     unslice_shares,
-    verify_gates,
 )
 from sfumato.errors import InternalError
 
@@ -100,7 +100,7 @@ def class_of_records(
         members = _memberships(party, block, codec, tree)
         sizes.append(added(party, [transposed(members, len(block))], len(block)))
         memberships.append(members)
-        _audit(party, randomness)
+        prove(party, randomness)
     large = _open_flags(party, reach(party, _joined(party, sizes, count), k), classes, randomness)
     blocks = [
         _open_labels(party, members, min(_BLOCK, count - place * _BLOCK), large)
@@ -168,7 +168,7 @@ def diverse_classes(
         told, owner = _or_by_owner(party, transposed(given, len(rows)), labels[rows])
         parts.append(told)
         owners.append(owner)
-        _audit(party, randomness)
+        prove(party, randomness)
     # a class may go on in the next block
     told, owner = _or_by_owner(party, concatenate(parts), np.concatenate(owners))
     different = added(party, [transposed(told, answers)], answers)
@@ -177,16 +177,11 @@ def diverse_classes(
     return enough
 
 
-def _audit(party: Party, randomness: Randomness) -> None:
-    if party.gates is not None:
-        verify_gates(party, randomness)
-
-
 def _open_flags(
     party: Party, bits: BooleanShares, count: int, randomness: Randomness
 ) -> npt.NDArray[np.bool_]:
     """Prove all gates, then open a row of bits."""
-    _audit(party, randomness)
+    prove(party, randomness)
     opened = open_to_all(party, unslice_shares(SlicedShares(bits, count)))
     return opened.reshape(-1).astype(bool)
 
